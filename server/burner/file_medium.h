@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A file recorder's medium is its file: opening and locking it, and saying what it is. Blank is what is
+ * absent or a regular file without a byte other than 0.
+ */
+#ifndef BURND_BURNER_FILE_MEDIUM_H
+#define BURND_BURNER_FILE_MEDIUM_H
+
+#include "worker/worker_protocol.h"
+
+struct file_medium {
+    const char *path; /* borrowed */
+    int fd;           /* -1 while there is no file */
+    bool created;     /* by us */
+};
+
+/* Opens and locks the file: for writing, or only for reading. An absent one is created with `create`,
+ * else fd stays -1. Fails with medium_unsupported (no regular file), medium_write_protected,
+ * medium_missing (no such folder), recorder_in_use (somebody else holds the lock). */
+NODISCARD int file_medium_open(struct file_medium *medium, const char *path, bool for_writing,
+                               bool create, struct error *err);
+void file_medium_close(struct file_medium *medium);
+
+/* Whether the name still leads to the open file. */
+bool file_medium_is_in_place(const struct file_medium *medium);
+
+/* read_error when the file cannot be read. */
+NODISCARD int file_medium_inspect(const struct file_medium *medium, struct medium *out,
+                                  struct error *err);
+
+/* Makes it blank again, durably. */
+NODISCARD int file_medium_truncate(const struct file_medium *medium, int64_t size,
+                                   struct error *err);
+
+/* fsync of the folder that holds `path`. */
+NODISCARD int file_medium_sync_folder(const char *path, struct error *err);
+
+#endif

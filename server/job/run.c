@@ -1,0 +1,737 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * One attempt under one lease, operation by operation:
+ *
+ *   BURN ─ good ──► VERIFY (when asked) ─ good ──► EJECT (when due) ──► conclude
+ *     │               │ failed or canceled
+ *     │ died in       ▼
+ *     └ write…close ► RECLAIM (file recorder that was blank) ──► INSPECT (medium not known) ──► conclude
+ *
+ * conclude() stores and tells the end of it all in the order of api.md. An operation by hand (rescan,
+ * eject) is the same with no job: one operation, then the end.
+ *
+ * What an attempt's end means for the medium: see the worker's result when there is one; a worker that
+ * died before `write` left the medium unharmed, in write … close ruined it (a file that was blank is
+ * emptied again: unharmed), in settle or verify nobody knows.
+ */
+#include "job/core_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void operation_ended(void *arg, const struct worker_end *end);
+static void conclude(struct run *run);
+
+struct event_subject run_subject(const struct run *run)
+{
+    return core_subject(run->live != NULL ? run->live->job.id : "", run->attempt.copy,
+                        run->attempt.attempt, run->recorder->id);
+}
+
+void run_free(struct run *run)
+{
+    if (run->lease_fd >= 0) {
+        close(run->lease_fd);
+    }
+    item_file_close(run->items);
+    free(run->folder);
+    free(run->location);
+    free(run->eject_to);
+    free(run);
+}
+
+static bool can_be_reclaimed(const struct run *run)
+{
+    return run->recorder->kind == RECORDER_KIND_FILE && run->attempt.medium_was_blank &&
+           !run->attempt.simulate;
+}
+
+/* --- starting an operation ----------------------------------------------------------------- */
+
+static int start_worker(struct run *run, enum operation operation, struct error *err)
+{
+    struct worker_request request;
+    run->operation = operation;
+    if (run_request(run, &request, err) != 0) {
+        return -1;
+    }
+    struct worker_settings settings = {
+        .folder = run->folder,
+        .lease_fd = run->lease_fd,
+        .is_file = run->recorder->kind == RECORDER_KIND_FILE,
+        .line = run_line,
+        .ended = operation_ended,
+        .arg = run,
+    };
+    int status = core_run_worker(run->core, operation, &settings, &request, &run->worker, err);
+    worker_request_release(&request);
+    if (status == 0) {
+        lease_note_worker(run->lease_fd, run->attempt.id, worker_pid(run->worker));
+    }
+    return status;
+}
+
+static void lease_begin(struct run *run, enum operation operation)
+{
+    struct recorder *recorder = run->recorder;
+    recorder->state = RECORDER_BUSY;
+    recorder->lease = (struct lease){
+        .held = true,
+        .copy = run->attempt.copy,
+        .attempt = run->attempt.attempt,
+        .operation = operation,
+        .since_ms = clock_wall_ms(),
+    };
+    text_copy(recorder->lease.job, sizeof(recorder->lease.job), run->attempt.job);
+    recorder->activity = operation == OPERATION_EJECT ? ACTIVITY_EJECTING : ACTIVITY_INSPECTING;
+}
+
+static void lease_end(struct run *run)
+{
+    struct recorder *recorder = run->recorder;
+    if (recorder->state == RECORDER_BUSY) {
+        recorder->state = RECORDER_IDLE;
+    }
+    recorder->activity = ACTIVITY_NONE;
+    recorder->write_in_progress = false;
+    recorder->lease = (struct lease){0};
+}
+
+/* An operation that could not even be started counts as failed. */
+static void fail_operation(struct run *run, const struct error *err)
+{
+    if (run->attempt.problem.code == ERROR_NONE) {
+        run->attempt.problem = *err;
+    }
+    conclude(run);
+}
+
+static void next_operation(struct run *run, enum operation operation)
+{
+    struct error err;
+    if (start_worker(run, operation, &err) != 0) {
+        fail_operation(run, &err);
+    }
+}
+
+/* --- the start of an attempt --------------------------------------------------------------- */
+
+static void init_attempt(struct run *run)
+{
+    const struct job_document *document = &run->live->job.document;
+    struct attempt *attempt = &run->attempt;
+    id_make("att", attempt->id);
+    memcpy(attempt->job, run->live->job.id, sizeof(attempt->job));
+    attempt->copy = run->copy->number;
+    attempt->attempt = run->copy->attempts + 1;
+    text_copy(attempt->recorder, sizeof(attempt->recorder), run->recorder->id);
+    attempt->speed_asked = document->speed;
+    attempt->speed_kb_s = run->recorder->speed_kb_s;
+    attempt->simulate = document->simulate;
+    attempt->started_at_ms = clock_wall_ms();
+}
+
+static void free_progress(struct copy_progress *progress)
+{
+    free(progress->stage);
+    free(progress->block);
+    free(progress->file);
+    free(progress->verify);
+    *progress = (struct copy_progress){.eta_s = -1};
+}
+
+static struct run *new_run(struct core *core, struct recorder *recorder, int lease_fd)
+{
+    struct run *run = xcalloc(1, sizeof(*run));
+    run->core = core;
+    run->recorder = recorder;
+    run->lease_fd = lease_fd;
+    run->file_index = -1;
+    return run;
+}
+
+static void store_start(struct run *run)
+{
+    struct core *core = run->core;
+    core_begin(core);
+    run->copy->attempts++;
+    run->copy->tries++;
+    text_copy(run->copy->recorder, sizeof(run->copy->recorder), run->recorder->id);
+    core_put_attempt(core, &run->attempt);
+    core_tell_recorder(core, run->recorder);
+    core_set_copy_state(core, run->live, run->copy, COPY_ASSIGNED, run->attempt.attempt, NULL);
+    core_settle_job(core, run->live);
+    core_commit(core);
+    core_wake_waits(core, run->live, false);
+}
+
+void run_start(struct core *core, struct live_job *live, struct copy *copy, struct recorder *recorder)
+{
+    struct error err;
+    int lease_fd = lease_take(core, recorder->id, &err);
+    if (lease_fd < 0) {
+        log_warning(recorder->id, "%s", err.message);
+        return; /* tried again when something changes */
+    }
+    struct run *run = new_run(core, recorder, lease_fd);
+    run->live = live;
+    run->copy = copy;
+    live->run = run;
+    init_attempt(run);
+    free_progress(&live->progress);
+    live->progress.copy = copy->number;
+    live->progress.attempt = run->attempt.attempt;
+    run->folder = core_attempt_folder(core, live->job.id, run->attempt.id);
+    lease_begin(run, OPERATION_BURN);
+    store_start(run);
+    log_info(live->job.id, "copy %d attempt %d on %s", copy->number, run->attempt.attempt, recorder->id);
+    job_log(core, live->job.id, copy->number, run->attempt.attempt, "info", "attempt begins on recorder %s",
+            recorder->id);
+    if (core_make_folder(run->folder, &err) != 0 || start_worker(run, OPERATION_BURN, &err) != 0) {
+        fail_operation(run, &err);
+    }
+}
+
+int run_start_by_hand(struct core *core, struct recorder *recorder, enum operation operation,
+                      core_done *done, void *arg, struct error *err)
+{
+    char id[ID_SIZE];
+    int lease_fd = lease_take(core, recorder->id, err);
+    if (lease_fd < 0) {
+        return -1;
+    }
+    struct run *run = new_run(core, recorder, lease_fd);
+    id_make("op", id);
+    run->folder = xasprintf("%s/tmp/%s", core->state_dir, id);
+    text_copy(run->attempt.id, sizeof(run->attempt.id), id);
+    run->done = done;
+    run->done_arg = arg;
+    if (operation == OPERATION_EJECT) {
+        run->eject_to = core_eject_target(core, recorder, recorder->medium_disc);
+    }
+    if (core_make_folder(run->folder, err) != 0 || start_worker(run, operation, err) != 0) {
+        core_remove_folder(run->folder);
+        run_free(run);
+        return -1;
+    }
+    lease_begin(run, operation);
+    core_begin(core);
+    core_tell_recorder(core, recorder);
+    core_commit(core);
+    return 0;
+}
+
+void run_cancel(struct run *run)
+{
+    run->cancel_asked = true;
+    if (run->worker != NULL && run->operation != OPERATION_RECLAIM && run->operation != OPERATION_INSPECT &&
+        run->operation != OPERATION_EJECT) {
+        worker_cancel(run->worker);
+    }
+}
+
+/* --- where a disc goes --------------------------------------------------------------------- */
+
+char *core_eject_target(const struct core *core, const struct recorder *recorder, const char *disc)
+{
+    (void)core;
+    if (disc[0] != '\0') {
+        return xasprintf("%s.%s.iso", recorder->path, disc);
+    }
+    char when[32];
+    int64_t now = clock_wall_ms();
+    time_t seconds = (time_t)(now / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &utc);
+    return xasprintf("%s.%s%03dZ.iso", recorder->path, when, (int)(now % 1000));
+}
+
+static bool eject_is_due(struct run *run)
+{
+    switch (run->live->job.document.eject) {
+    case EJECT_WISH_YES:
+        return true;
+    case EJECT_WISH_NO:
+    case EJECT_WISH_COUNT:
+        return false;
+    case EJECT_WISH_AUTO:
+        return core_wants_blank(run->core, run);
+    }
+    return false;
+}
+
+static void fill_disc(const struct run *run, struct disc *out)
+{
+    const struct attempt *attempt = &run->attempt;
+    *out = (struct disc){
+        .copy = attempt->copy,
+        .attempt = attempt->attempt,
+        .blocks = attempt->blocks,
+        .outcome = OUTCOME_GOOD,
+        .verified = attempt->verified,
+        .created_at_ms = attempt->started_at_ms,
+    };
+    memcpy(out->id, run->disc, sizeof(out->id));
+    memcpy(out->job, attempt->job, sizeof(out->job));
+    memcpy(out->session_sha256, attempt->session_sha256, sizeof(out->session_sha256));
+    text_copy(out->recorder, sizeof(out->recorder), run->recorder->id);
+    text_copy(out->title, sizeof(out->title), run->live->job.document.title);
+    text_copy(out->volume_id, sizeof(out->volume_id), attempt->medium_after.volume_id);
+    text_copy(out->profile, sizeof(out->profile), attempt->medium_after.profile);
+    text_copy(out->fingerprint, sizeof(out->fingerprint), attempt->medium_after.fingerprint);
+    text_copy(out->location, sizeof(out->location), run->location);
+}
+
+/* The register knows of the disc, and where it will lie, before the image file is renamed. */
+static void register_disc(struct run *run)
+{
+    struct disc disc;
+    fill_disc(run, &disc);
+    core_put_disc(run->core, &disc);
+    core_put_attempt(run->core, &run->attempt);
+}
+
+static void after_success(struct run *run)
+{
+    if (run->attempt.simulate) {
+        conclude(run);
+        return;
+    }
+    id_make("dsc", run->disc);
+    text_copy(run->attempt.disc, sizeof(run->attempt.disc), run->disc);
+    run->location = xstrdup(run->recorder->path);
+    bool eject = eject_is_due(run);
+    if (eject) {
+        run->eject_to = core_eject_target(run->core, run->recorder, run->disc);
+        free(run->location);
+        run->location = xstrdup(run->eject_to);
+    }
+    core_begin(run->core);
+    register_disc(run);
+    core_commit(run->core);
+    if (!eject) {
+        conclude(run);
+        return;
+    }
+    run_set_phase(run, PHASE_EJECT, CANCEL_IMPOSSIBLE, -1);
+    next_operation(run, OPERATION_EJECT);
+}
+
+/* --- after an operation -------------------------------------------------------------------- */
+
+static void take_medium(struct run *run, const struct worker_result *result)
+{
+    run->has_medium = result->medium.present;
+    if (run->has_medium) {
+        run->attempt.medium_after = result->medium;
+    }
+}
+
+static void conclude_or_inspect(struct run *run)
+{
+    if (run->has_medium || run->recorder->state == RECORDER_QUARANTINED) {
+        conclude(run);
+    } else {
+        next_operation(run, OPERATION_INSPECT);
+    }
+}
+
+static void give_back(struct run *run)
+{
+    if (can_be_reclaimed(run)) {
+        run->has_medium = false;
+        next_operation(run, OPERATION_RECLAIM);
+    } else {
+        conclude_or_inspect(run);
+    }
+}
+
+/* The worker of the burn is gone without a word. */
+static void burn_lost(struct run *run, const struct worker_end *end)
+{
+    struct attempt *attempt = &run->attempt;
+    enum phase phase = attempt->phase;
+    attempt->problem = end->problem;
+    if (phase >= PHASE_SETTLE) {
+        attempt->outcome = OUTCOME_UNKNOWN;
+        attempt->advice = ADVICE_CHECK;
+        conclude_or_inspect(run);
+        return;
+    }
+    attempt->outcome = phase < PHASE_WRITE || attempt->simulate ? OUTCOME_UNHARMED : OUTCOME_RUINED;
+    attempt->advice = ADVICE_REUSE;
+    if (phase >= PHASE_WRITE) {
+        give_back(run);
+    } else {
+        conclude_or_inspect(run);
+    }
+}
+
+/* burnd's own look at what the worker claims: every block was handed over, and the session is as long as
+ * was laid out. */
+static bool burn_is_confirmed(struct run *run, const struct worker_result *result)
+{
+    struct attempt *attempt = &run->attempt;
+    if (run->handed_over && attempt->blocks > 0 && result->blocks == attempt->blocks) {
+        return true;
+    }
+    error_set(&attempt->problem, ERROR_BURN_NOT_CONFIRMED,
+              "the worker reported success, but %lld of %lld blocks were confirmed",
+              (long long)(run->handed_over ? result->blocks : run->last_completed),
+              (long long)attempt->blocks);
+    return false;
+}
+
+static void burn_ended(struct run *run, const struct worker_result *result)
+{
+    struct attempt *attempt = &run->attempt;
+    take_medium(run, result);
+    memcpy(attempt->session_sha256, result->session_sha256, sizeof(attempt->session_sha256));
+    attempt->outcome = result->outcome;
+    attempt->advice = result->advice;
+    if (!result->ok) {
+        attempt->problem = result->problem;
+        conclude_or_inspect(run);
+        return;
+    }
+    if (!burn_is_confirmed(run, result)) {
+        attempt->outcome = OUTCOME_RUINED;
+        attempt->advice = ADVICE_REUSE;
+        give_back(run);
+        return;
+    }
+    run->burned = true;
+    if (run->cancel_asked && can_be_reclaimed(run)) {
+        run->burned = false;
+        error_set(&attempt->problem, ERROR_CANCELED, "canceled after the write, before it was accepted");
+        give_back(run);
+    } else if (attempt->simulate || run->live->job.document.verify == VERIFY_NONE) {
+        after_success(run);
+    } else {
+        run_set_phase(run, PHASE_VERIFY, CANCEL_SAFE, -1);
+        next_operation(run, OPERATION_VERIFY);
+    }
+}
+
+static void verify_failed(struct run *run, const struct error *problem, bool canceled)
+{
+    run->burned = false;
+    run->attempt.problem = *problem;
+    run->attempt.outcome = canceled ? OUTCOME_UNKNOWN : OUTCOME_RUINED;
+    run->attempt.advice = canceled ? ADVICE_CHECK : ADVICE_REUSE;
+    give_back(run);
+}
+
+static void verify_ended(struct run *run, const struct worker_end *end)
+{
+    struct attempt *attempt = &run->attempt;
+    if (!end->has_result) {
+        run->burned = false;
+        attempt->problem = end->problem;
+        attempt->outcome = OUTCOME_UNKNOWN;
+        attempt->advice = ADVICE_CHECK;
+        run->has_medium = false;
+        conclude_or_inspect(run);
+        return;
+    }
+    const struct worker_result *result = &end->result;
+    enum verify_level level = run->live->job.document.verify;
+    if (result->ok && (level != VERIFY_FULL || result->content_equal)) {
+        attempt->verified = level;
+        run->content_equal = result->content_equal;
+        after_success(run);
+        return;
+    }
+    struct error problem = result->problem;
+    if (problem.code == ERROR_NONE) {
+        error_set(&problem, ERROR_VERIFY_MISMATCH, "the verification did not confirm that content is equal");
+    }
+    verify_failed(run, &problem, result->canceled);
+}
+
+static void eject_ended(struct run *run, const struct worker_end *end)
+{
+    run->has_medium = false;
+    if (end->has_result && end->result.ok) {
+        take_medium(run, &end->result);
+    } else if (run->live != NULL) {
+        const struct error *why = end->has_result ? &end->result.problem : &end->problem;
+        job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "warning",
+                "the image file could not be renamed: %s", why->message);
+        free(run->location);
+        run->location = xstrdup(run->recorder->path);
+    } else {
+        run->attempt.problem = end->has_result ? end->result.problem : end->problem;
+    }
+    conclude_or_inspect(run);
+}
+
+static void reclaim_ended(struct run *run, const struct worker_end *end)
+{
+    if (end->has_result && end->result.ok) {
+        run->attempt.outcome = OUTCOME_UNHARMED;
+        run->attempt.advice = ADVICE_REUSE;
+        take_medium(run, &end->result);
+    }
+    conclude_or_inspect(run);
+}
+
+static void inspect_ended(struct run *run, const struct worker_end *end)
+{
+    if (end->has_result && end->result.ok) {
+        take_medium(run, &end->result);
+    } else if (run->live == NULL) {
+        run->attempt.problem = end->has_result ? end->result.problem : end->problem;
+    }
+    conclude(run);
+}
+
+static void operation_ended(void *arg, const struct worker_end *end)
+{
+    struct run *run = arg;
+    struct core *core = run->core;
+    run->worker = NULL;
+    if (end->unreaped) {
+        core_quarantine(core, run->recorder, &end->problem);
+    }
+    switch (run->operation) {
+    case OPERATION_BURN:
+        if (end->has_result) {
+            burn_ended(run, &end->result);
+        } else {
+            burn_lost(run, end);
+        }
+        break;
+    case OPERATION_VERIFY:
+        verify_ended(run, end);
+        break;
+    case OPERATION_EJECT:
+        eject_ended(run, end);
+        break;
+    case OPERATION_RECLAIM:
+        reclaim_ended(run, end);
+        break;
+    case OPERATION_INSPECT:
+    case OPERATION_PLAN:
+    case OPERATION_COUNT:
+        inspect_ended(run, end);
+        break;
+    }
+    core_operation_ended(core);
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+static void see_medium(struct run *run)
+{
+    struct recorder *recorder = run->recorder;
+    struct medium before = recorder->medium;
+    bool was_known = recorder->medium_known;
+    recorder->medium_known = run->has_medium;
+    recorder->medium = run->has_medium ? run->attempt.medium_after : (struct medium){0};
+    core_find_medium_disc(run->core, recorder);
+    if (was_known && run->has_medium) {
+        core_tell_medium(run->core, recorder, &before);
+    }
+}
+
+static bool is_wrong_medium(enum error_code code)
+{
+    return code == ERROR_MEDIUM_NOT_BLANK || code == ERROR_MEDIUM_TOO_SMALL ||
+           code == ERROR_MEDIUM_UNSUPPORTED;
+}
+
+static void explain_wrong_medium(struct run *run)
+{
+    struct error *problem = &run->attempt.problem;
+    if (problem->code == ERROR_MEDIUM_NOT_BLANK && strstr(problem->message, "force_overwrite") == NULL) {
+        size_t used = strlen(problem->message);
+        snprintf(problem->message + used, sizeof(problem->message) - used,
+                 "; eject recorder %s (the file is renamed and a blank is left), or set "
+                 "burn.force_overwrite",
+                 run->recorder->id);
+    }
+}
+
+static void wait_for_medium(struct run *run)
+{
+    struct core *core = run->core;
+    enum error_code code = run->attempt.problem.code;
+    core_set_reason(run->copy,
+                    code == ERROR_MEDIUM_TOO_SMALL     ? REASON_MEDIUM_TOO_SMALL
+                    : code == ERROR_MEDIUM_UNSUPPORTED ? REASON_MEDIUM_UNSUPPORTED
+                                                       : REASON_MEDIUM_NOT_BLANK,
+                    run->attempt.problem.message);
+    run->copy->tries--;
+    run->live->waits_for_medium = true;
+    core_set_copy_state(core, run->live, run->copy, COPY_WAITING, run->attempt.attempt,
+                        &run->attempt.problem);
+    core_raise_wrong_medium(core, run->live, run->copy, run->recorder->id);
+}
+
+static void end_pending_copies(struct run *run, enum copy_state state, const struct error *problem)
+{
+    for (size_t i = 0; i < run->live->job.copy_count; i++) {
+        struct copy *copy = &run->live->job.copies[i];
+        if (copy->state == COPY_PENDING || copy->state == COPY_WAITING) {
+            core_set_copy_state(run->core, run->live, copy, state, 0, problem);
+        }
+    }
+}
+
+static void apply_ruined_limit(struct run *run)
+{
+    struct core *core = run->core;
+    struct live_job *live = run->live;
+    const struct job_document *document = &live->job.document;
+    struct error problem;
+    live->ruined += run->attempt.outcome == OUTCOME_RUINED;
+    if (document->max_ruined_discs < 0 || live->ruined < document->max_ruined_discs ||
+        run->attempt.outcome != OUTCOME_RUINED || document->then == THEN_CONTINUE) {
+        return;
+    }
+    error_set(&problem, ERROR_RUINED_DISC_LIMIT, "%d discs were ruined, the job allows %lld", live->ruined,
+              (long long)document->max_ruined_discs);
+    if (document->then == THEN_FAIL) {
+        end_pending_copies(run, COPY_FAILED, &problem);
+        return;
+    }
+    if (job_state_is_terminal(job_derive_state(&live->job))) {
+        return; /* no copy is left to hold */
+    }
+    live->job.held_by_limit = true;
+    struct event_subject subject = core_subject(live->job.id, 0, 0, "");
+    struct attention *item = attention_raise(core, "ruined_disc_limit", "error", &subject, problem.message);
+    attention_offer(item, "continue", "Go on with the other copies", true);
+    attention_offer(item, "give_up", "Cancel the job", true);
+    attention_tell(core, item);
+}
+
+static void end_copy(struct run *run)
+{
+    struct core *core = run->core;
+    struct attempt *attempt = &run->attempt;
+    struct live_job *live = run->live;
+    int number = attempt->attempt;
+    if (run->burned && attempt->problem.code == ERROR_NONE) {
+        text_copy(run->copy->disc, sizeof(run->copy->disc), run->disc);
+        if (live->job.first_sha256[0] == '\0' && !attempt->simulate) {
+            memcpy(live->job.first_sha256, attempt->session_sha256, sizeof(live->job.first_sha256));
+        }
+        core_set_copy_state(core, live, run->copy, COPY_DONE, number, NULL);
+    } else if (run->cancel_asked) {
+        core_set_copy_state(core, live, run->copy, COPY_CANCELED, number, &attempt->problem);
+    } else if (is_wrong_medium(attempt->problem.code) &&
+               !core_fails_on_wrong_medium(core, &live->job.document)) {
+        wait_for_medium(run);
+    } else if (run->copy->tries < live->job.document.attempts_per_copy) {
+        core_set_copy_state(core, live, run->copy, COPY_PENDING, number, &attempt->problem);
+    } else {
+        core_set_copy_state(core, live, run->copy, COPY_FAILED, number, &attempt->problem);
+    }
+}
+
+static void end_attempt(struct run *run)
+{
+    struct attempt *attempt = &run->attempt;
+    bool good = run->burned && attempt->problem.code == ERROR_NONE;
+    if (!good && attempt->problem.code == ERROR_NONE) {
+        error_set(&attempt->problem, ERROR_INTERNAL, "the attempt ended without a result");
+    }
+    if (good) {
+        attempt->outcome = attempt->simulate ? OUTCOME_UNHARMED : OUTCOME_GOOD;
+        attempt->advice = attempt->simulate ? ADVICE_REUSE : ADVICE_KEEP;
+    } else if (attempt->outcome == OUTCOME_NONE || attempt->outcome == OUTCOME_GOOD) {
+        attempt->outcome = attempt->phase < PHASE_WRITE ? OUTCOME_UNHARMED : OUTCOME_UNKNOWN;
+        attempt->advice = attempt->phase < PHASE_WRITE ? ADVICE_REUSE : ADVICE_CHECK;
+    }
+    explain_wrong_medium(run);
+    run_set_phase(run, PHASE_ENDED, CANCEL_IMPOSSIBLE, -1);
+}
+
+/* Inside the transaction, in the order that api.md promises. */
+static void tell_end(struct run *run)
+{
+    struct core *core = run->core;
+    struct event_subject subject = run_subject(run);
+    bool good = run->burned && run->attempt.problem.code == ERROR_NONE;
+    see_medium(run);
+    lease_end(run);
+    core_tell(core, EVENT_RECORDER_STATE, &subject, run->recorder);
+    end_attempt(run);
+    if (good && run->disc[0] != '\0') {
+        struct disc disc;
+        fill_disc(run, &disc);
+        core_put_disc(core, &disc);
+        core_tell(core, EVENT_DISC_REGISTERED, &subject, &disc);
+    }
+    if (good && run->cancel_asked) {
+        core_add_warning_code(run->live, "cancel_too_late", "the copy was complete when it was canceled");
+    }
+    end_copy(run);
+    apply_ruined_limit(run);
+    core_settle_job(core, run->live);
+}
+
+static void conclude_job(struct run *run)
+{
+    struct core *core = run->core;
+    struct live_job *live = run->live;
+    core_begin(core);
+    tell_end(run);
+    core_commit(core);
+    const struct error *problem = &run->attempt.problem;
+    job_log(core, live->job.id, run->attempt.copy, run->attempt.attempt,
+            problem->code == ERROR_NONE ? "info" : "error", "attempt ended %s%s%s",
+            outcome_to_text(run->attempt.outcome), problem->code != ERROR_NONE ? ": " : "",
+            problem->code != ERROR_NONE ? problem->message : "");
+    log_info(live->job.id, "copy %d attempt %d ended %s%s%s; job %s", run->attempt.copy,
+             run->attempt.attempt, outcome_to_text(run->attempt.outcome),
+             problem->code != ERROR_NONE ? ": " : "", problem->message, job_state_to_text(live->job.state));
+    live->run = NULL;
+    free_progress(&live->progress);
+    run_free(run);
+    if (job_state_is_terminal(live->job.state)) {
+        core_drop_job(core, live);
+    } else {
+        core_wake_waits(core, live, false);
+    }
+    core_schedule(core);
+}
+
+static void conclude_by_hand(struct run *run)
+{
+    struct core *core = run->core;
+    bool failed = run->attempt.problem.code != ERROR_NONE;
+    core_begin(core);
+    see_medium(run);
+    lease_end(run);
+    core_tell_recorder(core, run->recorder);
+    core_commit(core);
+    if (failed) {
+        log_warning(run->recorder->id, "%s", run->attempt.problem.message);
+    }
+    if (run->done != NULL) {
+        run->done(run->done_arg, failed ? &run->attempt.problem : NULL);
+    }
+    core_remove_folder(run->folder);
+    run_free(run);
+    core_medium_seen(core);
+}
+
+static void conclude(struct run *run)
+{
+    if (run->live != NULL) {
+        conclude_job(run);
+    } else {
+        conclude_by_hand(run);
+    }
+}
