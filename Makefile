@@ -165,7 +165,7 @@ deps-build:
 demo: ## install what is missing, build, burn a folder into an image file, check it (KEEP=1: burnd stays)
 	@sh tests/deps.sh build demo
 	@$(MAKE) --no-print-directory all
-	@BURND_BUILD=$(B) sh tests/demo.sh
+	@BUILD=$(B) sh tests/demo.sh
 
 RUN_DIR ?= build/run
 run: ## start burnd in the foreground with a file recorder and a demo root
@@ -226,7 +226,7 @@ SHELL_FILES = .ci/run $(shell git ls-files '*.sh')
 
 .PHONY: lint check-layers format
 lint: check-layers ## format, thread-safety marks, cppcheck, banned functions, openapi, shellcheck
-	@sh tests/deps.sh build lint
+	@sh tests/deps.sh build test
 	clang-format --dry-run --Werror $(C_FILES)
 	@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=1 CFLAGS='-O1 -Wthread-safety' all
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # `make deps`: installs the Debian packages that are missing, by group: build (to compile), test (unit and
-# API tests, lint), page (tests of the dashboard in a browser). Without arguments all of them. Asks
+# API tests, lint, bench), page (tests of the dashboard in a browser), demo. Without arguments all of them. Asks
 # nothing, touches apt only when something is missing, and uses sudo when not root.
 set -eu
 
@@ -10,7 +10,8 @@ BUILD='gcc libc6-dev make pkg-config libuv1-dev libsqlite3-dev libjansson-dev li
 libwebsockets-dev libcap-dev libssl-dev libburn-dev libisofs-dev'
 TEST='libcmocka-dev python3-pytest python3-requests python3-websocket python3-jsonschema python3-yaml
 xorriso libarchive-tools curl jq clang clang-format shellcheck cppcheck genisoimage'
-PAGE='python3-pytest python3-selenium chromium chromium-driver python3-requests nodejs'
+PAGE='python3-pytest python3-selenium chromium chromium-driver python3-requests'
+DEMO='python3 curl jq xorriso'
 
 wanted=
 [ $# -gt 0 ] || set -- build test page
@@ -19,8 +20,9 @@ for group in "$@"; do
     build) wanted="$wanted $BUILD" ;;
     test) wanted="$wanted $TEST" ;;
     page) wanted="$wanted $PAGE" ;;
+    demo) wanted="$wanted $DEMO" ;;
     *)
-        echo "deps.sh: unknown group $group; there are build, test and page" >&2
+        echo "deps.sh: unknown group $group; there are build, test, page and demo" >&2
         exit 2
         ;;
     esac

@@ -16,7 +16,7 @@ def post_raw(burnd, body, content_type="application/json"):
 @pytest.mark.parametrize("body,line", [
     (b"{", 1), (b'{"type":"data",\n "x" 1}', 2), (b'{"type":"data"} trailing', 1), (b"", None),
     (b'{"type":"data","type":"data"}', 1), (b'{"type":"\xff\xfe"}', 1), (b'{"type":"a\\u0000b"}', 1),
-    (b"[" * 100 + b"]" * 100, 1), (b'{"type":NaN}', 1), (b"\xef\xbb\xbf{}", 1)])
+    (b"[" * 100 + b"]" * 100, 1), (b'{"copies":1' + b"0" * 30 + b"}", 1), (b'{"type":NaN}', 1), (b"\xef\xbb\xbf{}", 1)])
 def test_what_is_no_json(burnd, body, line):
     answer = post_raw(burnd, body)
     problem = answer.json()
@@ -39,7 +39,6 @@ BAD_FIELDS = [
     (data_job(copies=10001), {"/copies": "out_of_range"}),
     (data_job(copies="2"), {"/copies": "wrong_type"}),
     (data_job(copies=1.5), {"/copies": "wrong_type"}),
-    (data_job(copies=10**30), {}),
     (data_job(priority=101), {"/priority": "out_of_range"}),
     (data_job(priority=-1), {"/priority": "out_of_range"}),
     (data_job(title="x" * 1000), {"/title": "too_long"}),
@@ -87,12 +86,12 @@ def test_bad_fields_are_all_named(burnd, body, wanted):
 
 def test_null_is_the_default(burnd_with_tree):
     job = burnd_with_tree.create(data_job(
-        title=None, tags=None, copies=None, target=None, burn=None, verify=None, on_failure=None, after=None))
+        title=None, tags=None, priority=None, target=None, burn=None, verify=None, on_failure=None, after=None))
     assert job["copies"] == 1 and job["verify"] == "full" and job["priority"] == 50
 
 
 @pytest.mark.parametrize("body", [
-    {"type": "audio", "audio": {"tracks": []}},
+    {"type": "audio", "audio": {"tracks": []}}, data_job(copies=None),
     {"type": "blank", "blank": {"mode": "quick"}},
     data_job("recorder:file-1"), data_job("image:img_1"), data_job("upload:upl_1"),
     data_job(target={"medium": {"require": "appendable"}}),
@@ -251,7 +250,7 @@ def test_images_that_are_none(burnd, folder):
                       json={"type": "image", "image": {"from": f"root:demo/{name}", **more}})
     refuse("odd.iso", "image_not_aligned")
     refuse("noise.iso", "image_invalid")
-    refuse("empty.iso", "image_invalid")
+    refuse("empty.iso", "image_not_aligned")
     refuse("none.iso", "source_missing")
     write_file(f"{folder}/source/x", b"x")
     subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-o", f"{burnd.demo}/good.iso", f"{folder}/source"],
@@ -282,7 +281,8 @@ def test_resources_that_are_not_there(burnd_with_tree):
     burnd.refused("POST", f"/jobs/{none}/copies/1/cancel", 404, "not_found")
     burnd.refused("POST", f"/jobs/{none}/confirm", 404, "not_found", json={"copy": 1, "verdict": "good"})
     burnd.refused("POST", f"/jobs/{none}/copies/1/confirm", 404, "not_found", json={"verdict": "good"})
-    burnd.refused("POST", "/attention/atn_01ARZ3NDEKTSV4RRFFQ69G5FAV/resolve", 404, "not_found",
+    # what was cleared long ago and what never was look alike
+    burnd.refused("POST", "/attention/atn_01ARZ3NDEKTSV4RRFFQ69G5FAV/resolve", 409, "attention_cleared",
                   json={"action": "redo"})
     burnd.refused("GET", "/discs/dsc_01ARZ3NDEKTSV4RRFFQ69G5FAV", 404, "not_found")
     job = burnd.burn(data_job(burn={"simulate": True}))

@@ -63,8 +63,9 @@ CHANGES = [vanish, grow, shrink, empty, replace, rewrite, become_folder, become_
 
 
 def put_sources(burnd):
-    for name, seed in (("a-first.bin", 1), (VICTIM, 2), ("c-last.bin", 3)):
-        write_file(f"{burnd.demo}/{name}", noise(SIZE, seed))
+    """The first is large enough that reading ahead does not reach the second before the write."""
+    for name, size, seed in (("a-first.bin", 48_000_000, 1), (VICTIM, SIZE, 2), ("c-last.bin", SIZE, 3)):
+        write_file(f"{burnd.demo}/{name}", noise(size, seed))
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -208,8 +208,7 @@ def test_errors_say_what_to_do(start_burnd, page):
 
     # Onto a written file: refused in words, with the way out.
     page.choose_folder("photos")
-    page.wait_visible("#recorder-note")
-    assert "not blank" in page.text("#recorder-note")
+    page.until(lambda: "not blank" in page.text("#recorder-note"))
     second = page.start()
     page.wait_job(second, "failed")
     problem = f'[id="{second}"] .problem[data-code="medium_not_blank"]'
@@ -239,6 +238,7 @@ def test_errors_say_what_to_do(start_burnd, page):
     page.click(".recorder .eject")
     page.until(lambda: page.recorder("medium") == "blank", "eject leaves a blank")
     page.wait_gone("#overwrite-field")
+    page.until(lambda: page.recorder("state") == "idle")
     page.choose_folder("photos/2026")
     page.wait_job(page.start(), "completed", timeout_s=60)
     assert page.job_state(second) == "failed", "a failed job stays what it is"

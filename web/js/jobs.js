@@ -107,7 +107,7 @@ function makeJob(id, modelNow, act) {
         setAttribute(node, 'aria-label', `Job ${label}`);
         setText(name, label);
         setState(state, job.state);
-        const percent = !over && job.state !== 'queued' ? job.percent ?? null : null;
+        const percent = ['running', 'canceling'].includes(job.state) ? job.percent ?? null : null;
         setAttribute(node, 'data-percent', percent === null ? null : format.wholePercent(percent));
         setText(overall, percent === null ? '' : `${format.percent(percent)} in all`);
         setText(about, aboutOf(job, model));

@@ -175,8 +175,9 @@ export function makeNewJob({ started }) {
     function renderTarget() {
         const target = model.recorders[recorder.value];
         const medium = target?.medium ?? null;
-        const identity = JSON.stringify([target?.id, medium && [medium.state, medium.fingerprint,
-            medium.volume_id, medium.capacity_sectors, medium.used_sectors]]);
+        /* Not the capacity: an image file's is the room on its disk, which changes by itself. */
+        const identity = JSON.stringify([target?.id, medium && [medium.profile, medium.state,
+            medium.fingerprint, medium.volume_id, medium.used_sectors]]);
         const moved = identity !== targetMedium;
         if (moved) {
             targetMedium = identity;
@@ -187,9 +188,7 @@ export function makeNewJob({ started }) {
         if (loss?.way) {
             setText(field('overwrite-text'), loss.text);
         }
-        const note = noteOf(target, loss);
-        setText(field('recorder-note'), note);
-        show(field('recorder-note'), Boolean(note));
+        setText(field('recorder-note'), noteOf(target, loss));
         simulate.disabled = target?.capabilities?.simulate === false;
         if (simulate.disabled && simulate.checked) {
             simulate.checked = false;
