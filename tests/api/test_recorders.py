@@ -50,9 +50,9 @@ def test_a_file_of_zeros_is_blank(make_burnd):
 
 def test_no_folder_no_medium(make_burnd, folder):
     burnd = make_burnd(recorders=[f"file:{folder}/nowhere/x.iso,id=file-1"])
-    burnd.idle()
-    burnd.refused("GET", "/recorders/file-1/medium", 404, "medium_missing")
-    burnd.refused("POST", "/recorders/file-1/eject", 404, "medium_missing")
+    make_tree(burnd.demo)
+    job = burnd.burn(data_job(target={"recorder": "file-1", "on_wrong_medium": "fail"}), state="failed")
+    assert job["problem"]["code"] == "medium_missing"
 
 
 def test_unknown_recorders(burnd):
@@ -152,9 +152,8 @@ def test_what_is_no_regular_file_is_unsupported(make_burnd, folder):
     os.makedirs(f"{folder}/out/disc.iso")
     burnd = make_burnd()
     make_tree(burnd.demo)
-    recorder = burnd.idle()
     job = burnd.wait(burnd.create(data_job(target={"recorder": "file-1", "on_wrong_medium": "fail"})))
-    assert job["state"] == "failed" and job["problem"]["code"] == "medium_unsupported", recorder
+    assert job["state"] == "failed" and job["problem"]["code"] == "medium_unsupported"
 
 
 def test_a_blank_is_left_when_nothing_was_burned(burnd):

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from burnd import CONTRACT, NOBODY, data_job, make_tree, noise, write_file
+from burnd import CONTRACT, NOBODY, data_job, is_blank, make_tree, noise, write_file
 
 
 def post_raw(burnd, body, content_type="application/json"):
@@ -255,7 +255,10 @@ def test_images_that_are_none(burnd, folder):
     write_file(f"{folder}/source/x", b"x")
     subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-o", f"{burnd.demo}/good.iso", f"{folder}/source"],
                    check=True, capture_output=True)
-    refuse("good.iso", "image_hash_mismatch", sha256="00" * 32)
+    job = burnd.burn({"type": "image", "image": {"from": "root:demo/good.iso", "sha256": "00" * 32}},
+                     state="failed")
+    assert job["problem"]["code"] == "image_hash_mismatch"
+    assert is_blank(burnd.image)
 
 
 def test_what_is_too_large_for_a_named_recorder(burnd):
