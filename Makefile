@@ -22,15 +22,15 @@ PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider
 # --- sources ----------------------------------------------------------------------------------------
 
 BASE_SOURCES = server/base/error.c server/base/alloc.c server/base/clock.c server/base/id.c \
-	server/base/log.c
+	server/base/log.c server/base/path_guard.c
 PROTOCOL_SOURCES = server/worker/worker_protocol.c server/worker/item_file.c
 DAEMON_SOURCES = server/base/mailbox.c server/recorder/recorder_list.c server/worker/worker.c \
 	server/job/job.c server/job/job_document.c server/job/job_rows.c server/job/job_log.c \
 	server/job/job_commands.c server/job/core.c server/job/core_tell.c server/job/submit.c \
-	server/job/scheduler.c server/job/run.c server/job/run_lines.c server/job/run_request.c \
+	server/job/scheduler.c server/job/run.c server/job/run_end.c server/job/run_lines.c server/job/run_request.c \
 	server/job/recorder_op.c server/job/recovery.c server/job/attention.c server/job/idempotency.c
 API_SOURCES =
-BURNER_SOURCES = server/base/path_guard.c server/burner/channel.c server/burner/digest.c \
+BURNER_SOURCES = server/burner/channel.c server/burner/digest.c \
 	server/burner/drive.c server/burner/file_medium.c server/burner/glob.c \
 	server/burner/image_builder.c server/burner/image_source.c server/burner/iso_messages.c \
 	server/burner/iso_stream.c server/burner/item_map.c server/burner/op_burn.c \
@@ -54,7 +54,6 @@ API_SOURCES += api/routes.c api/handler_parts.c api/info.c api/recorders.c api/j
 	api/job_reads.c api/job_files.c api/queue.c api/attention.c api/discs.c api/roots.c api/views.c \
 	api/job_views.c api/row_views.c api/event_views.c api/body_reader.c api/job_reader.c \
 	api/data_reader.c api/field_reader.c
-DAEMON_SOURCES += server/base/path_guard.c
 UNIT_TESTS += test_body_reader test_views
 
 # --- flags ------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@
  *   submit.c        planning and accepting a job  scheduler.c     which copy goes to which recorder
  *   run.c           one attempt, operation by     run_lines.c     what its worker says → phases, progress
  *                   operation                     run_request.c   what its worker is told
- *   recorder_op.c   operations by hand            job_commands.c  cancel, confirm, delete, waiting
+ *   run_end.c       what its end means, told     recorder_op.c   operations by hand
+ *   job_commands.c  cancel, confirm, delete, waiting
  *   recovery.c      what an earlier burnd left    attention.c     what a person must do
  *   job_rows.c      struct ↔ row                  job_log.c       the job's log file
  */
@@ -170,6 +171,9 @@ void core_plan_request(const struct core *core, const struct job *job, struct wo
 NODISCARD int run_request(struct run *run, struct worker_request *out, struct error *err);
 struct event_subject run_subject(const struct run *run);
 void run_free(struct run *run);
+void run_conclude(struct run *run); /* run_end.c; frees the run */
+void run_fill_disc(const struct run *run, struct disc *out);
+void copy_progress_reset(struct copy_progress *progress);
 /* Where an image file is renamed to: PATH.<disc, else the time>.iso; malloc()ed. */
 char *core_eject_target(const struct core *core, const struct recorder *recorder, const char *disc);
 /* Inside a transaction: what the register says lies at `path` lies there no more. */

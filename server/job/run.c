@@ -7,7 +7,7 @@
  *     │ died in       ▼
  *     └ write…close ► RECLAIM (file recorder that was blank) ──► INSPECT (medium not known) ──► conclude
  *
- * conclude() stores and tells the end of it all in the order of api.md. An operation by hand (rescan,
+ * run_conclude() (run_end.c) stores and tells the end of it all in the order of api.md. An operation by hand (rescan,
  * eject) is the same with no job: one operation, then the end.
  *
  * What an attempt's end means for the medium: see the worker's result when there is one; a worker that
@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 static void operation_ended(void *arg, const struct worker_end *end);
-static void conclude(struct run *run);
 
 struct event_subject run_subject(const struct run *run)
 {
@@ -93,24 +92,13 @@ static void lease_begin(struct run *run, enum operation operation)
     recorder->activity = operation == OPERATION_EJECT ? ACTIVITY_EJECTING : ACTIVITY_INSPECTING;
 }
 
-static void lease_end(struct run *run)
-{
-    struct recorder *recorder = run->recorder;
-    if (recorder->state == RECORDER_BUSY) {
-        recorder->state = RECORDER_IDLE;
-    }
-    recorder->activity = ACTIVITY_NONE;
-    recorder->write_in_progress = false;
-    recorder->lease = (struct lease){0};
-}
-
 /* An operation that could not even be started counts as failed. */
 static void fail_operation(struct run *run, const struct error *err)
 {
     if (run->attempt.problem.code == ERROR_NONE) {
         run->attempt.problem = *err;
     }
-    conclude(run);
+    run_conclude(run);
 }
 
 static void next_operation(struct run *run, enum operation operation)
@@ -138,7 +126,7 @@ static void init_attempt(struct run *run)
     attempt->started_at_ms = clock_wall_ms();
 }
 
-static void free_progress(struct copy_progress *progress)
+void copy_progress_reset(struct copy_progress *progress)
 {
     free(progress->stage);
     free(progress->block);
@@ -185,7 +173,7 @@ void run_start(struct core *core, struct live_job *live, struct copy *copy, stru
     run->copy = copy;
     live->run = run;
     init_attempt(run);
-    free_progress(&live->progress);
+    copy_progress_reset(&live->progress);
     live->progress.copy = copy->number;
     live->progress.attempt = run->attempt.attempt;
     run->folder = core_attempt_folder(core, live->job.id, run->attempt.id);
@@ -268,7 +256,7 @@ static bool eject_is_due(struct run *run)
     return false;
 }
 
-static void fill_disc(const struct run *run, struct disc *out)
+void run_fill_disc(const struct run *run, struct disc *out)
 {
     const struct attempt *attempt = &run->attempt;
     *out = (struct disc){
@@ -294,7 +282,7 @@ static void fill_disc(const struct run *run, struct disc *out)
 static void register_disc(struct run *run)
 {
     struct disc disc;
-    fill_disc(run, &disc);
+    run_fill_disc(run, &disc);
     core_put_disc(run->core, &disc);
     core_put_attempt(run->core, &run->attempt);
 }
@@ -302,7 +290,7 @@ static void register_disc(struct run *run)
 static void after_success(struct run *run)
 {
     if (run->attempt.simulate) {
-        conclude(run);
+        run_conclude(run);
         return;
     }
     id_make("dsc", run->disc);
@@ -318,7 +306,7 @@ static void after_success(struct run *run)
     register_disc(run);
     core_commit(run->core);
     if (!eject) {
-        conclude(run);
+        run_conclude(run);
         return;
     }
     run_set_phase(run, PHASE_EJECT, CANCEL_IMPOSSIBLE, -1);
@@ -338,7 +326,7 @@ static void take_medium(struct run *run, const struct worker_result *result)
 static void conclude_or_inspect(struct run *run)
 {
     if (run->has_medium || run->recorder->state == RECORDER_QUARANTINED) {
-        conclude(run);
+        run_conclude(run);
     } else {
         next_operation(run, OPERATION_INSPECT);
     }
@@ -491,7 +479,7 @@ static void inspect_ended(struct run *run, const struct worker_end *end)
     } else if (run->live == NULL) {
         run->attempt.problem = end->has_result ? end->result.problem : end->problem;
     }
-    conclude(run);
+    run_conclude(run);
 }
 
 static void operation_ended(void *arg, const struct worker_end *end)
@@ -526,212 +514,4 @@ static void operation_ended(void *arg, const struct worker_end *end)
         break;
     }
     core_operation_ended(core);
-}
-
-/* --- the end ------------------------------------------------------------------------------- */
-
-static void see_medium(struct run *run)
-{
-    struct recorder *recorder = run->recorder;
-    struct medium before = recorder->medium;
-    bool was_known = recorder->medium_known;
-    recorder->medium_known = run->has_medium;
-    recorder->medium = run->has_medium ? run->attempt.medium_after : (struct medium){0};
-    core_find_medium_disc(run->core, recorder);
-    if (was_known && run->has_medium) {
-        core_tell_medium(run->core, recorder, &before);
-    }
-}
-
-static bool is_wrong_medium(enum error_code code)
-{
-    return code == ERROR_MEDIUM_NOT_BLANK || code == ERROR_MEDIUM_TOO_SMALL ||
-           code == ERROR_MEDIUM_UNSUPPORTED;
-}
-
-static void explain_wrong_medium(struct run *run)
-{
-    struct error *problem = &run->attempt.problem;
-    if (problem->code == ERROR_MEDIUM_NOT_BLANK && strstr(problem->message, "force_overwrite") == NULL) {
-        size_t used = strlen(problem->message);
-        snprintf(problem->message + used, sizeof(problem->message) - used,
-                 "; eject recorder %s (the file is renamed and a blank is left), or set "
-                 "burn.force_overwrite",
-                 run->recorder->id);
-    }
-}
-
-static void wait_for_medium(struct run *run)
-{
-    struct core *core = run->core;
-    enum error_code code = run->attempt.problem.code;
-    core_set_reason(run->copy,
-                    code == ERROR_MEDIUM_TOO_SMALL     ? REASON_MEDIUM_TOO_SMALL
-                    : code == ERROR_MEDIUM_UNSUPPORTED ? REASON_MEDIUM_UNSUPPORTED
-                                                       : REASON_MEDIUM_NOT_BLANK,
-                    run->attempt.problem.message);
-    run->copy->tries--;
-    run->live->waits_for_medium = true;
-    core_set_copy_state(core, run->live, run->copy, COPY_WAITING, run->attempt.attempt,
-                        &run->attempt.problem);
-    core_raise_wrong_medium(core, run->live, run->copy, run->recorder->id);
-}
-
-static void end_pending_copies(struct run *run, enum copy_state state, const struct error *problem)
-{
-    for (size_t i = 0; i < run->live->job.copy_count; i++) {
-        struct copy *copy = &run->live->job.copies[i];
-        if (copy->state == COPY_PENDING || copy->state == COPY_WAITING) {
-            core_set_copy_state(run->core, run->live, copy, state, 0, problem);
-        }
-    }
-}
-
-static void apply_ruined_limit(struct run *run)
-{
-    struct core *core = run->core;
-    struct live_job *live = run->live;
-    const struct job_document *document = &live->job.document;
-    struct error problem;
-    live->ruined += run->attempt.outcome == OUTCOME_RUINED;
-    if (document->max_ruined_discs < 0 || live->ruined < document->max_ruined_discs ||
-        run->attempt.outcome != OUTCOME_RUINED || document->then == THEN_CONTINUE) {
-        return;
-    }
-    error_set(&problem, ERROR_RUINED_DISC_LIMIT, "%d discs were ruined, the job allows %lld", live->ruined,
-              (long long)document->max_ruined_discs);
-    if (document->then == THEN_FAIL) {
-        end_pending_copies(run, COPY_FAILED, &problem);
-        return;
-    }
-    if (job_state_is_terminal(job_derive_state(&live->job))) {
-        return; /* no copy is left to hold */
-    }
-    live->job.held_by_limit = true;
-    struct event_subject subject = core_subject(live->job.id, 0, 0, "");
-    struct attention *item = attention_raise(core, "ruined_disc_limit", "error", &subject, problem.message);
-    attention_offer(item, "continue", "Go on with the other copies", true);
-    attention_offer(item, "give_up", "Cancel the job", true);
-    attention_tell(core, item);
-}
-
-static void end_copy(struct run *run)
-{
-    struct core *core = run->core;
-    struct attempt *attempt = &run->attempt;
-    struct live_job *live = run->live;
-    int number = attempt->attempt;
-    if (run->burned && attempt->problem.code == ERROR_NONE) {
-        text_copy(run->copy->disc, sizeof(run->copy->disc), run->disc);
-        if (live->job.first_sha256[0] == '\0' && !attempt->simulate) {
-            memcpy(live->job.first_sha256, attempt->session_sha256, sizeof(live->job.first_sha256));
-        }
-        core_set_copy_state(core, live, run->copy, COPY_DONE, number, NULL);
-    } else if (run->cancel_asked) {
-        core_set_copy_state(core, live, run->copy, COPY_CANCELED, number, &attempt->problem);
-    } else if (is_wrong_medium(attempt->problem.code) &&
-               !core_fails_on_wrong_medium(core, &live->job.document)) {
-        wait_for_medium(run);
-    } else if (run->copy->tries < live->job.document.attempts_per_copy) {
-        core_set_copy_state(core, live, run->copy, COPY_PENDING, number, &attempt->problem);
-    } else {
-        core_set_copy_state(core, live, run->copy, COPY_FAILED, number, &attempt->problem);
-    }
-}
-
-static void end_attempt(struct run *run)
-{
-    struct attempt *attempt = &run->attempt;
-    bool good = run->burned && attempt->problem.code == ERROR_NONE;
-    if (!good && attempt->problem.code == ERROR_NONE) {
-        error_set(&attempt->problem, ERROR_INTERNAL, "the attempt ended without a result");
-    }
-    if (good) {
-        attempt->outcome = attempt->simulate ? OUTCOME_UNHARMED : OUTCOME_GOOD;
-        attempt->advice = attempt->simulate ? ADVICE_REUSE : ADVICE_KEEP;
-    } else if (attempt->outcome == OUTCOME_NONE || attempt->outcome == OUTCOME_GOOD) {
-        attempt->outcome = attempt->phase < PHASE_WRITE ? OUTCOME_UNHARMED : OUTCOME_UNKNOWN;
-        attempt->advice = attempt->phase < PHASE_WRITE ? ADVICE_REUSE : ADVICE_CHECK;
-    }
-    explain_wrong_medium(run);
-    run_set_phase(run, PHASE_ENDED, CANCEL_IMPOSSIBLE, -1);
-}
-
-/* Inside the transaction, in the order that api.md promises. */
-static void tell_end(struct run *run)
-{
-    struct core *core = run->core;
-    struct event_subject subject = run_subject(run);
-    bool good = run->burned && run->attempt.problem.code == ERROR_NONE;
-    see_medium(run);
-    lease_end(run);
-    core_tell(core, EVENT_RECORDER_STATE, &subject, run->recorder);
-    end_attempt(run);
-    if (good && run->disc[0] != '\0') {
-        struct disc disc;
-        fill_disc(run, &disc);
-        core_put_disc(core, &disc);
-        core_tell(core, EVENT_DISC_REGISTERED, &subject, &disc);
-    }
-    if (good && run->cancel_asked) {
-        core_add_warning_code(run->live, "cancel_too_late", "the copy was complete when it was canceled");
-    }
-    end_copy(run);
-    apply_ruined_limit(run);
-    core_settle_job(core, run->live);
-}
-
-static void conclude_job(struct run *run)
-{
-    struct core *core = run->core;
-    struct live_job *live = run->live;
-    core_begin(core);
-    tell_end(run);
-    core_commit(core);
-    const struct error *problem = &run->attempt.problem;
-    job_log(core, live->job.id, run->attempt.copy, run->attempt.attempt,
-            problem->code == ERROR_NONE ? "info" : "error", "attempt ended %s%s%s",
-            outcome_to_text(run->attempt.outcome), problem->code != ERROR_NONE ? ": " : "",
-            problem->code != ERROR_NONE ? problem->message : "");
-    log_info(live->job.id, "copy %d attempt %d ended %s%s%s; job %s", run->attempt.copy,
-             run->attempt.attempt, outcome_to_text(run->attempt.outcome),
-             problem->code != ERROR_NONE ? ": " : "", problem->message, job_state_to_text(live->job.state));
-    live->run = NULL;
-    free_progress(&live->progress);
-    run_free(run);
-    if (job_state_is_terminal(live->job.state)) {
-        core_drop_job(core, live);
-    } else {
-        core_wake_waits(core, live, false);
-    }
-    core_schedule(core);
-}
-
-static void conclude_by_hand(struct run *run)
-{
-    struct core *core = run->core;
-    bool failed = run->attempt.problem.code != ERROR_NONE;
-    core_begin(core);
-    see_medium(run);
-    lease_end(run);
-    core_tell_recorder(core, run->recorder);
-    core_commit(core);
-    if (failed) {
-        log_warning(run->recorder->id, "%s", run->attempt.problem.message);
-    }
-    if (run->done != NULL) {
-        run->done(run->done_arg, failed ? &run->attempt.problem : NULL);
-    }
-    core_remove_folder(run->folder);
-    run_free(run);
-    core_medium_seen(core);
-}
-
-static void conclude(struct run *run)
-{
-    if (run->live != NULL) {
-        conclude_job(run);
-    } else {
-        conclude_by_hand(run);
-    }
 }
