@@ -43,7 +43,7 @@ API_SOURCES += api/admit.c api/api.c api/clients.c api/edge.c api/exchange.c api
 DAEMON_SOURCES += server/event/event.c server/event/event_log.c
 # tests/unit/NAME.c, linked with everything of the daemon but main.c, or of the worker but its main.c
 UNIT_TESTS = test_base test_job test_recorder_list test_worker
-UNIT_TESTS += test_event_log
+UNIT_TESTS += test_event_log test_subscriber test_request_filter test_problem
 UNIT_TESTS_BURNER = test_item_file test_worker_protocol test_path_guard test_glob
 
 DAEMON_SOURCES += server/config.c server/config_values.c server/healthcheck.c \

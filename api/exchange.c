@@ -72,6 +72,9 @@ json_t *exchange_json(struct exchange *x)
     size_t length = 0;
     const char *text = exchange_body(x, &length);
     if (x->json == NULL && body_reader_text(text, length, &x->json, &place, &err) != 0) {
+        err.line = place.line;
+        err.column = place.column;
+        err.position = (int64_t)place.position;
         exchange_reply_problem(x, &err, NULL);
         return NULL;
     }

@@ -24,6 +24,7 @@
 #include <libwebsockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,6 +297,13 @@ static int write_some(struct live *live, struct member *member)
     return 0;
 }
 
+/* Far behind because it does not read; not because this thread has not come round to it yet. */
+static bool is_stuck(const struct member *member)
+{
+    struct pollfd socket = {.fd = lws_get_socket_fd(member->wsi), .events = POLLOUT};
+    return live_client_has_lagged(&member->client) && poll(&socket, 1, 0) == 0;
+}
+
 /* After a publication, or when a time has come: who has something to send? */
 static void sweep(struct live *live)
 {
@@ -307,7 +315,7 @@ static void sweep(struct live *live)
             continue;
         }
         if (member->asked_to_write) {
-            if (live_client_has_lagged(&member->client)) {
+            if (is_stuck(member)) {
                 kick(member);
             }
         } else if (live_client_prepare(&member->client, now_ms, stopping, &member->due_ms)) {

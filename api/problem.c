@@ -181,6 +181,11 @@ json_t *problem_json(const struct error *err, const struct field_errors *fields,
         json_object_set_new(body, "instance", text_or_null(instance));
     }
     json_object_set_new(body, "code", json_string(code));
+    if (err->line > 0) {
+        json_object_set_new(body, "line", json_integer(err->line));
+        json_object_set_new(body, "column", json_integer(err->column));
+        json_object_set_new(body, "position", json_integer(err->position));
+    }
     json_object_set_new(body, "errors", errors_json(err, fields));
     json_object_set_new(body, "retryable", json_boolean(row->retryable));
     json_object_set_new(

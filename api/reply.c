@@ -82,7 +82,7 @@ void exchange_reply_text(struct exchange *x, int status, const char *content_typ
 
 void exchange_reply_json(struct exchange *x, int status, json_t *owned_body)
 {
-    char *text = json_dumps(owned_body, JSON_COMPACT);
+    char *text = json_dumps(owned_body, JSON_COMPACT | JSON_REAL_PRECISION(8));
     json_decref(owned_body);
     if (text == NULL) {
         struct error err = ERROR_EMPTY;

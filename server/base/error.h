@@ -90,6 +90,8 @@ struct error {
     char pointer[128];   /* JSON pointer into the request, or "" */
     char path[512];      /* the file or disc path at fault, or "" */
     char user_action[32]; /* "" = the default of the code */
+    int line, column;     /* of the text that was not JSON, from 1; 0 = not about a text */
+    int64_t position;     /* in bytes, from 0 */
     bool has_device;
     struct error_device device;
 };

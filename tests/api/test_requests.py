@@ -16,7 +16,8 @@ def post_raw(burnd, body, content_type="application/json"):
 @pytest.mark.parametrize("body,line", [
     (b"{", 1), (b'{"type":"data",\n "x" 1}', 2), (b'{"type":"data"} trailing', 1), (b"", None),
     (b'{"type":"data","type":"data"}', 1), (b'{"type":"\xff\xfe"}', 1), (b'{"type":"a\\u0000b"}', 1),
-    (b"[" * 100 + b"]" * 100, 1), (b'{"copies":1' + b"0" * 30 + b"}", 1), (b'{"type":NaN}', 1), (b"\xef\xbb\xbf{}", 1)])
+    (b"[" * 100 + b"]" * 100, 1),
+    (b'{"copies":1' + b"0" * 30 + b"}", 1), (b'{"type":NaN}', 1), (b"\xef\xbb\xbf{}", 1)])
 def test_what_is_no_json(burnd, body, line):
     answer = post_raw(burnd, body)
     problem = answer.json()

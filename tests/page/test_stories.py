@@ -116,7 +116,7 @@ def test_the_truth_after_a_reload_and_after_burnd_was_killed_in_mid_burn(start_b
         page.wait_visible(card)
         for action in item["actions"]:
             assert page.visible(f'{card} button[data-action="{action["action"]}"]')
-    assert page.recorder("state") == burnd.get("recorders/disc1")["state"]
+    page.until(lambda: page.recorder("state") == burnd.get("recorders/disc1")["state"] == "idle")
 
     page.open(burnd)
     assert page.job_state(job) == burnd.job(job)["state"]

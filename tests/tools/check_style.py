@@ -8,11 +8,12 @@ import sys
 
 # wider than the 100 columns we aim at: what a reader would not miss is not worth a failure
 LONGEST_LINE = 110
-# a full prototype in openapi.yaml or an option table is read better in one line
-LONG_LINES_ALLOWED = ("openapi.yaml", "Makefile")
+# elsewhere an option table, a rule or a pasted command is read better in one line
+NARROW = (".c", ".h", ".sql", ".sh", ".py")
+MARK_OF_A_LONG_LINE = ("noqa: E501", "curl -s")
 LONGEST_FILE = 700
 BANNED = ("sprintf", "vsprintf", "strcpy", "strcat", "strncat", "gets", "strtok", "system", "popen", "alloca",
-          "atoi", "atol", "atof", "mktemp", "tmpnam", "tempnam", "bcopy", "usleep")
+          "atoi", "atol", "atof", "mktemp", "tmpnam", "tempnam", "bcopy")
 SOURCES = (".c", ".h", ".py", ".sh", ".js", ".css", ".sql", ".yaml", ".yml", "Makefile", "run")
 BANNED_CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
 
@@ -34,7 +35,8 @@ def check_lines(name, lines):
     formatted = True
     for number, line in enumerate(lines, 1):
         formatted = "clang-format off" not in line if formatted else "clang-format on" in line
-        if len(line) > LONGEST_LINE + 5 and formatted and not name.endswith(LONG_LINES_ALLOWED):
+        marked = any(mark in line for mark in MARK_OF_A_LONG_LINE)
+        if len(line) > LONGEST_LINE and formatted and name.endswith(NARROW) and not marked:
             print(f"{name}:{number}: {len(line)} columns")
             wrong += 1
         if line != line.rstrip():
@@ -59,7 +61,7 @@ def check(name):
     if text and not text.endswith("\n"):
         print(f"{name}:{len(lines)}: no line end at the end")
         wrong += 1
-    if name.endswith((".c", ".h")):
+    if name.endswith((".c", ".h")) and not name.startswith("tests/"):
         for number, line in enumerate(without_comments(text).split("\n"), 1):
             for call in BANNED_CALL.findall(line):
                 print(f"{name}:{number}: {call}() is not used here")

@@ -334,6 +334,7 @@ export function makeNewJob({ started }) {
             const loose = placeErrors(error.fields ?? []);
             const problem = error.problem ?? { detail: error.message };
             startProblem.replaceChildren(problemNode({ ...problem, errors: loose }));
+            startProblem.scrollIntoView({ block: 'nearest' });
             renderStart();
         }
     }
