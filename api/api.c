@@ -38,6 +38,7 @@ struct json_border api_json_border(void)
     return (struct json_border){
         .document_parse = body_reader_stored_document,
         .document_render = view_document_text,
+        .job_render = view_job_text,
         .event_render = view_event_data,
     };
 }

@@ -60,6 +60,8 @@ const char *exchange_query_prefixed(struct exchange *x, const char *prefix, size
 const char *exchange_header(struct exchange *x, const char *name);
 /* The whole body, NUL-terminated behind `*length`. */
 const char *exchange_body(struct exchange *x, size_t *length);
+/* The Idempotency-Key the request came with; borrowed from the exchange. */
+bool exchange_request_key(struct exchange *x, struct request_key *out);
 /* Parsed with the rules of api.md (400 invalid_json with line, column, position; duplicates, NUL and
  * trailing data refused). NULL: the 400 was answered, return at once. Borrowed from the exchange. */
 json_t *exchange_json(struct exchange *x);

@@ -118,3 +118,10 @@ void idempotency_end(struct exchange *x)
     core_idempotency_end(x->core, own->scope, own->key, own->body_sha256, keep ? &answer : NULL);
     free(answer.body);
 }
+
+bool exchange_request_key(struct exchange *x, struct request_key *out)
+{
+    const struct idempotency *own = &x->idempotency;
+    *out = (struct request_key){own->scope, own->key, own->body_sha256};
+    return own->begun;
+}

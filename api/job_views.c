@@ -385,6 +385,14 @@ json_t *view_job(const struct job_snapshot *snapshot)
     return object;
 }
 
+char *view_job_text(const void *snapshot)
+{
+    json_t *object = view_job(snapshot);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(8));
+    json_decref(object);
+    return text != NULL ? text : xstrdup("{}");
+}
+
 /* --- copies and attempts ------------------------------------------------------------------- */
 
 json_t *view_copy(const char *job, const struct copy *copy)

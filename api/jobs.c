@@ -319,7 +319,9 @@ static void submit(struct exchange *x)
 {
     struct job_request *request = exchange_state(x);
     /* takes what is in the document and leaves an empty one */
-    core_submit(exchange_core(x), request->document, request->dry_run, submitted, x);
+    struct request_key key;
+    core_submit(exchange_core(x), request->document, request->dry_run,
+                exchange_request_key(x, &key) ? &key : NULL, submitted, x);
 }
 
 void handle_create_job(struct exchange *x)

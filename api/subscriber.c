@@ -278,7 +278,7 @@ void subscriber_change(struct subscriber *subscriber, const struct subscription 
 static bool names(const struct topic_name *name, const struct event *event)
 {
     if (name->job[0] == '\0') {
-        return strcmp(name->recorder, event->subject.recorder) == 0;
+        return event->type != EVENT_MESSAGE && strcmp(name->recorder, event->subject.recorder) == 0;
     }
     if (strcmp(name->job, event->subject.job) != 0) {
         return false;

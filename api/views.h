@@ -36,8 +36,9 @@ void view_progress_event(json_t *progress, const struct event_row *row);
 /* {total,pending,…} from counts by copy state */
 json_t *view_copies_summary(const int64_t counts[COPY_COUNT]);
 
-/* json_border.event_render and json_border.document_render */
+/* the functions of json_border */
 char *view_event_data(int event_type, const void *payload);
+char *view_job_text(const void *snapshot);
 char *view_document_text(const struct job_document *document);
 
 #endif

@@ -16,11 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define WANTED_FILES 16384
 
 struct program {
     uv_loop_t loop;
@@ -79,16 +76,6 @@ static void watch_signals(struct program *program)
 }
 
 /* --- starting ------------------------------------------------------------------------------ */
-
-/* Each event client is a descriptor; libwebsockets sizes its tables by the limit, so not without bound. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < WANTED_FILES) {
-        limit.rlim_cur = limit.rlim_max < WANTED_FILES ? limit.rlim_max : WANTED_FILES;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 static int start_core(struct program *program, const struct config *config, struct error *err)
 {
@@ -182,7 +169,6 @@ int main(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         umask(0077);
         log_set_level(config.log_level);
-        raise_file_limit();
         config_warn(&config);
         status = run(&config);
     } else {

@@ -98,10 +98,16 @@ struct submission {
 void submission_release(struct submission *submission);
 typedef void core_submitted(void *arg, struct submission *owned_submission);
 
+/* Under which Idempotency-Key a request came. */
+struct request_key {
+    const char *scope, *key, *body_sha256;
+};
+
 /* Takes `owned_document`. Plans first (at most 2 s; a dry run at most 60 s), then answers through `done`
- * on the core thread, exactly once. `idempotency`: NULL or the key under which the answer is kept in the
- * same transaction as the job. */
+ * on the core thread, exactly once. `key`: NULL, or the key under which the answer is kept in the same
+ * transaction as the job, so that a crash between the two cannot make a repeated request a second job. */
 void core_submit(struct core *core, struct job_document *owned_document, bool dry_run,
+                 const struct request_key *key,
                  core_submitted *done, void *arg);
 
 /* From memory: jobs that are not terminal. -1 = not there (it may be in the store). */

@@ -88,6 +88,8 @@ void job_document_release(struct job_document *document);
 struct json_border {
     int (*document_parse)(const char *text, struct job_document *out, struct error *err);
     char *(*document_render)(const struct job_document *document);
+    /* the answer of POST /jobs and its Location, from a `struct job_snapshot` */
+    char *(*job_render)(const void *snapshot);
     /* the `data` object of an event from its typed payload (event.h says which struct) */
     char *(*event_render)(int event_type, const void *payload);
 };

@@ -30,6 +30,7 @@ struct planning {
     void *arg;
     struct worker *worker; /* NULL = waits for its turn */
     char *folder;
+    char *scope, *key, *body_sha256; /* of the Idempotency-Key, NULL = none */
     struct plan plan;
     bool has_plan;
     uv_timer_t limit;
@@ -202,8 +203,33 @@ static void free_live(struct live_job *live)
     free(live);
 }
 
-/* The job, its copies and the event in one transaction; -1: nothing was stored. */
-static int store_new(struct core *core, struct live_job *live, struct error *err)
+/* The answer as it will be, for a client that repeats the request because burnd died before it answered. */
+static int store_answer(struct core *core, const struct planning *planning,
+                        const struct job_snapshot *snapshot, struct error *err)
+{
+    if (planning->key == NULL) {
+        return 0;
+    }
+    char *body = core->border.job_render(snapshot);
+    char *location = xasprintf("/api/v1/jobs/%s", snapshot->job.id);
+    struct idempotency_row row = {
+        .scope = planning->scope,
+        .key = planning->key,
+        .body_sha256 = planning->body_sha256,
+        .body = body,
+        .location = location,
+        .status = 201,
+        .created_at_ms = clock_wall_ms(),
+    };
+    int status = store_put_idempotency(core->store, &row, err);
+    free(body);
+    free(location);
+    return status;
+}
+
+/* The job, its copies, the event and the kept answer in one transaction; -1: nothing was stored. */
+static int store_new(struct core *core, const struct planning *planning, struct live_job *live,
+                     struct error *err)
 {
     struct job_snapshot snapshot;
     char *folder = core_job_folder(core, live->job.id);
@@ -227,7 +253,11 @@ static int store_new(struct core *core, struct live_job *live, struct error *err
     core_snapshot_job(core, live, &snapshot);
     core_tell(core, EVENT_JOB_CREATED, &subject, &snapshot);
     core_tell(core, EVENT_QUEUE_CHANGED, &none, NULL);
+    int kept = store_answer(core, planning, &snapshot, err);
     job_snapshot_release(&snapshot);
+    if (kept != 0) {
+        core_fatal(core, err); /* it was writable a moment ago */
+    }
     if (core_try_commit(core, err) != 0) {
         core->job_count--; /* it was added last */
         return -1;
@@ -262,7 +292,7 @@ static void accept_job(struct planning *planning, struct submission *submission)
     struct live_job *live = make_live(planning);
     add_plan(live, planning);
     warn_early(core, live);
-    if (store_new(core, live, &err) != 0) {
+    if (store_new(core, planning, live, &err) != 0) {
         free_live(live);
         refuse(submission, &err, NULL);
         answer(planning, submission);
@@ -372,6 +402,9 @@ static void free_if_over(struct planning *planning)
     job_release(&planning->job);
     core_remove_folder(planning->folder);
     free(planning->folder);
+    free(planning->scope);
+    free(planning->key);
+    free(planning->body_sha256);
     free(planning);
 }
 
@@ -497,8 +530,8 @@ static struct planning *new_planning(struct core *core)
     return planning;
 }
 
-void core_submit(struct core *core, struct job_document *owned_document, bool dry_run, core_submitted *done,
-                 void *arg)
+void core_submit(struct core *core, struct job_document *owned_document, bool dry_run,
+                 const struct request_key *key, core_submitted *done, void *arg)
 {
     struct error err;
     const char *pointer = NULL;
@@ -507,6 +540,11 @@ void core_submit(struct core *core, struct job_document *owned_document, bool dr
     *owned_document = (struct job_document){0};
     id_make("job", planning->job.id);
     planning->dry_run = dry_run;
+    if (key != NULL && !dry_run) {
+        planning->scope = xstrdup(key->scope);
+        planning->key = xstrdup(key->key);
+        planning->body_sha256 = xstrdup(key->body_sha256);
+    }
     planning->done = done;
     planning->arg = arg;
     if (core->stop_requests > 0) {

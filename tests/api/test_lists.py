@@ -113,16 +113,21 @@ def test_prefer_wait_with_an_etag_answers_at_a_change(make_burnd):
 
 def test_the_etag_leaves_progress_out(make_burnd):
     burnd = make_burnd()
-    write_file(f"{burnd.demo}/large.bin", b"x" * 20_000_000)
-    job = burnd.create(data_job(burn={"simulate": True, "speed": {"kb_s": 20_000}}))
+    write_file(f"{burnd.demo}/large.bin", b"x" * 60_000_000)
+    burnd.idle()
     events = burnd.events()
+    job = burnd.create(data_job(burn={"simulate": True, "speed": {"kb_s": 20_000}}))
     events.wait(lambda e: e["type"] == "progress.block" and e["data"]["completed"] > 0)
-    first = burnd.request("GET", f"/jobs/{job['id']}")
-    last = until(lambda: (a := burnd.request("GET", f"/jobs/{job['id']}")).json()["percent"]
-                 != first.json()["percent"] and a, "percent moves")
-    if last.json()["active"] and last.json()["active"][0]["phase"] == "write":
-        assert last.headers["ETag"] == first.headers["ETag"]
-    burnd.wait(job)
+
+    def look():
+        answer = burnd.request("GET", f"/jobs/{job['id']}")
+        active = answer.json()["active"]
+        assert active and active[0]["phase"] == "write", "percent did not move while writing"
+        return answer.json()["percent"], answer.headers["ETag"]
+    percent, etag = look()
+    moved = until(lambda: (now := look())[0] != percent and now, "percent moves")
+    assert moved[1] == etag
+    assert burnd.wait(job)["state"] == "completed"
 
 
 # --- idempotency -------------------------------------------------------------------------------------------

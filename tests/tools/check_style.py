@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 # wider than the 100 columns we aim at: what a reader would not miss is not worth a failure
-LONGEST_LINE = 110
+LONGEST_LINE = 120
 # elsewhere an option table, a rule or a pasted command is read better in one line
 NARROW = (".c", ".h", ".sql", ".sh", ".py")
 MARK_OF_A_LONG_LINE = ("noqa: E501", "curl -s")

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct event_subject nobody;
-
 static struct subscription wish(const char *topics, const char *since, const char *rate, const char *until)
 {
     struct subscription out;
@@ -37,7 +35,7 @@ static void refused(const char *topics, const char *since, const char *rate, con
     assert_string_equal(err.pointer, parameter);
 }
 
-static void state(struct event_log *log, enum event_type type, const char *job, const char *recorder)
+static void tell(struct event_log *log, enum event_type type, const char *job, const char *recorder)
 {
     struct event_subject subject = {0};
     text_copy(subject.job, sizeof(subject.job), job);
@@ -72,9 +70,9 @@ static int64_t next(struct subscriber *subscriber, int64_t now_ms)
     return seq;
 }
 
-static void bad_words_are_refused_with_their_parameter(void **unused)
+static void bad_words_are_refused_with_their_parameter(void **state)
 {
-    (void)unused;
+    (void)state;
     refused("nix", NULL, NULL, NULL, "?topics");
     refused("jobs,", NULL, NULL, NULL, "?topics");
     refused("jobs/", NULL, NULL, NULL, "?topics");
@@ -93,9 +91,9 @@ static void bad_words_are_refused_with_their_parameter(void **unused)
     refused("jobs/a,recorders/r", NULL, NULL, "terminal", "?until");
 }
 
-static void event_goes_to_every_topic_whose_subject_it_names(void **unused)
+static void event_goes_to_every_topic_whose_subject_it_names(void **state)
 {
-    (void)unused;
+    (void)state;
     static const struct {
         const char *topics;
         int64_t expected[6];
@@ -109,12 +107,12 @@ static void event_goes_to_every_topic_whose_subject_it_names(void **unused)
         {"jobs/a/changes", {0}},
     };
     struct event_log *log = event_log_new("ep", 1);
-    state(log, EVENT_JOB_STATE, "a", "");
-    state(log, EVENT_ATTEMPT_PHASE, "a", "r");
-    state(log, EVENT_RECORDER_STATE, "", "r");
-    state(log, EVENT_QUEUE_CHANGED, "", "");
-    state(log, EVENT_SERVER_SHUTTING_DOWN, "", "");
-    state(log, EVENT_MESSAGE, "a", "r");
+    tell(log, EVENT_JOB_STATE, "a", "");
+    tell(log, EVENT_ATTEMPT_PHASE, "a", "r");
+    tell(log, EVENT_RECORDER_STATE, "", "r");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_SERVER_SHUTTING_DOWN, "", "");
+    tell(log, EVENT_MESSAGE, "a", "r");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct subscription asked = wish(cases[i].topics, "oldest", NULL, NULL);
         struct subscriber *subscriber = subscriber_new(log, &asked, 0);
@@ -127,24 +125,24 @@ static void event_goes_to_every_topic_whose_subject_it_names(void **unused)
     event_log_free(log);
 }
 
-static void without_since_it_begins_now(void **unused)
+static void without_since_it_begins_now(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
-    state(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
     struct subscription asked = wish(NULL, NULL, NULL, NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
     assert_false(subscriber_was_resumed(subscriber));
     assert_int_equal(next(subscriber, 0), -SUBSCRIBER_WAIT);
-    state(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
     assert_int_equal(next(subscriber, 0), 2);
     subscriber_free(subscriber);
     event_log_free(log);
 }
 
-static void since_is_exclusive_and_a_bad_one_resets(void **unused)
+static void since_is_exclusive_and_a_bad_one_resets(void **state)
 {
-    (void)unused;
+    (void)state;
     static const struct {
         const char *since;
         int64_t first;
@@ -153,8 +151,8 @@ static void since_is_exclusive_and_a_bad_one_resets(void **unused)
                  {"ep:999", -SUBSCRIBER_RESET}, {"ep:1003", -SUBSCRIBER_RESET},
                  {"pe:1001", -SUBSCRIBER_RESET}};
     struct event_log *log = event_log_new("ep", 1001);
-    state(log, EVENT_QUEUE_CHANGED, "", "");
-    state(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct subscription asked = wish(NULL, cases[i].since, NULL, NULL);
         struct subscriber *subscriber = subscriber_new(log, &asked, 0);
@@ -167,9 +165,9 @@ static void since_is_exclusive_and_a_bad_one_resets(void **unused)
     event_log_free(log);
 }
 
-static void progress_is_coalesced_to_the_latest_at_the_rate(void **unused)
+static void progress_is_coalesced_to_the_latest_at_the_rate(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish("jobs", NULL, "2", NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
@@ -191,23 +189,23 @@ static void progress_is_coalesced_to_the_latest_at_the_rate(void **unused)
     event_log_free(log);
 }
 
-static void rate_zero_gives_state_events_only(void **unused)
+static void rate_zero_gives_state_events_only(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish(NULL, NULL, "0", NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
     progress(log, "a");
-    state(log, EVENT_PROGRESS_BLOCK, "a", "");
+    tell(log, EVENT_PROGRESS_BLOCK, "a", "");
     assert_int_equal(next(subscriber, 0), 2);
     assert_int_equal(next(subscriber, 9000), -SUBSCRIBER_WAIT);
     subscriber_free(subscriber);
     event_log_free(log);
 }
 
-static void state_events_are_never_coalesced_and_order_holds(void **unused)
+static void state_events_are_never_coalesced_and_order_holds(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish(NULL, NULL, "1", NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
@@ -215,7 +213,7 @@ static void state_events_are_never_coalesced_and_order_holds(void **unused)
     assert_int_equal(next(subscriber, 0), 1);
     progress(log, "a");
     for (int i = 0; i < 5; i++) {
-        state(log, EVENT_QUEUE_CHANGED, "", "");
+        tell(log, EVENT_QUEUE_CHANGED, "", "");
     }
     for (int64_t seq = 3; seq <= 7; seq++) {
         assert_int_equal(next(subscriber, 10), seq);
@@ -225,9 +223,9 @@ static void state_events_are_never_coalesced_and_order_holds(void **unused)
     event_log_free(log);
 }
 
-static void until_terminal_ends_after_the_last_event_of_all_jobs(void **unused)
+static void until_terminal_ends_after_the_last_event_of_all_jobs(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish("jobs/a,jobs/b", NULL, NULL, "terminal");
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
@@ -241,11 +239,11 @@ static void until_terminal_ends_after_the_last_event_of_all_jobs(void **unused)
     event_log_free(log);
 }
 
-static void until_terminal_of_ended_jobs_replays_then_ends(void **unused)
+static void until_terminal_of_ended_jobs_replays_then_ends(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
-    state(log, EVENT_JOB_STATE, "a", "");
+    tell(log, EVENT_JOB_STATE, "a", "");
     ended(log, "a");
     struct subscription asked = wish("jobs/a", "oldest", NULL, "terminal");
     asked.ended_jobs = 1;
@@ -262,15 +260,15 @@ static void until_terminal_of_ended_jobs_replays_then_ends(void **unused)
     event_log_free(log);
 }
 
-static void silence_is_broken_every_fifteen_seconds(void **unused)
+static void silence_is_broken_every_fifteen_seconds(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish(NULL, NULL, NULL, NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
     assert_int_equal(next(subscriber, 14999), -SUBSCRIBER_WAIT);
     assert_int_equal(next(subscriber, 15000), -SUBSCRIBER_HEARTBEAT);
-    state(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
     assert_int_equal(next(subscriber, 20000), 1);
     assert_int_equal(next(subscriber, 34999), -SUBSCRIBER_WAIT);
     assert_int_equal(next(subscriber, 35000), -SUBSCRIBER_HEARTBEAT);
@@ -278,18 +276,18 @@ static void silence_is_broken_every_fifteen_seconds(void **unused)
     event_log_free(log);
 }
 
-static void lag_counts_what_came_after_the_client_only(void **unused)
+static void lag_counts_what_came_after_the_client_only(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     for (int i = 0; i < 8000; i++) {
-        state(log, EVENT_QUEUE_CHANGED, "", "");
+        tell(log, EVENT_QUEUE_CHANGED, "", "");
     }
     struct subscription asked = wish(NULL, "oldest", NULL, NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
     assert_false(subscriber_has_lagged(log, subscriber_lag_from(subscriber)));
     for (int i = 0; i < 6000; i++) {
-        state(log, EVENT_QUEUE_CHANGED, "", "");
+        tell(log, EVENT_QUEUE_CHANGED, "", "");
     }
     assert_true(subscriber_has_lagged(log, subscriber_lag_from(subscriber)));
     assert_int_equal(next(subscriber, 0), -SUBSCRIBER_LAGGED); /* the ring has moved past it */
@@ -297,24 +295,24 @@ static void lag_counts_what_came_after_the_client_only(void **unused)
     event_log_free(log);
 }
 
-static void changed_topics_take_effect_from_here_on(void **unused)
+static void changed_topics_take_effect_from_here_on(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 1);
     struct subscription asked = wish("queue", NULL, NULL, NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
-    state(log, EVENT_QUEUE_CHANGED, "", "");
+    tell(log, EVENT_QUEUE_CHANGED, "", "");
     asked = wish("jobs", NULL, NULL, NULL);
     subscriber_change(subscriber, &asked);
-    state(log, EVENT_JOB_STATE, "a", "");
+    tell(log, EVENT_JOB_STATE, "a", "");
     assert_int_equal(next(subscriber, 0), 2);
     subscriber_free(subscriber);
     event_log_free(log);
 }
 
-static void notices_have_no_number(void **unused)
+static void notices_have_no_number(void **state)
 {
-    (void)unused;
+    (void)state;
     struct event_log *log = event_log_new("ep", 5);
     struct subscription asked = wish(NULL, "oldest", NULL, NULL);
     struct subscriber *subscriber = subscriber_new(log, &asked, 0);
