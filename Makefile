@@ -230,7 +230,6 @@ lint: check-layers ## format, thread-safety marks, cppcheck, banned functions, o
 	@$(MAKE) --no-print-directory VARIANT=clang CC=clang WERROR=1 CFLAGS='-O1 -Wthread-safety' all
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Iserver -I. --std=c11 -j2 server api
-	$(PYTHON) tests/tools/banned_functions.py
 	$(PYTHON) tests/tools/check_style.py
 	$(PYTHON) tests/tools/openapi_lint.py
 	shellcheck $(SHELL_FILES)

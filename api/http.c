@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exchange_driver.h"
+#include "problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #define IDLE_TIMEOUT_S 30U
 #define SWALLOW_MAX (1024U * 1024)
 #define STOP_PATIENCE_MS 2000
+#define ANSWER_NAPS 25
 
 /* --- bodies -------------------------------------------------------------------------------- */
 
@@ -74,11 +76,18 @@ static enum MHD_Result first_call(struct exchange *x, const char *method, const 
     return reply_queue(x);
 }
 
-/* Its exchange was abandoned by the stop. */
+/* Its exchange was abandoned by the stop, and may not be touched. */
 static enum MHD_Result answer_abandoned(struct MHD_Connection *connection, void **context)
 {
+    struct error err = ERROR_EMPTY;
     *context = NULL;
-    struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    error_set(&err, ERROR_SHUTTING_DOWN, "burnd is shutting down; what was asked for may have happened");
+    json_t *body = problem_json(&err, NULL, NULL, NULL);
+    char *text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+    MHD_add_response_header(response, "Content-Type", "application/problem+json");
     MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(connection, 503, response);
     MHD_destroy_response(response);
@@ -140,7 +149,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
         client_owes(info->socket_context, CLIENT_OWES_HEAD);
     }
     *context = NULL;
-    if (x != NULL) {
+    if (x != NULL && !atomic_load(&x->abandoned)) {
         exchange_free(x);
     }
 }
@@ -232,17 +241,19 @@ static bool any_suspended(struct http *http)
     return any;
 }
 
-static void abandon_the_rest(struct http *http)
+/* Who has them frees them when they come back. */
+static bool abandon_the_rest(struct http *http)
 {
     lock_take(&http->lock);
+    bool any = http->suspended != NULL;
     while (http->suspended != NULL) {
         struct exchange *x = http->suspended;
         http->suspended = x->suspended_next;
-        http->has_abandoned = true;
         atomic_store(&x->abandoned, true);
         MHD_resume_connection(x->connection);
     }
     lock_drop(&http->lock);
+    return any;
 }
 
 bool http_stop(struct http *http)
@@ -258,13 +269,15 @@ bool http_stop(struct http *http)
     while (any_suspended(http) && clock_monotonic_ms() < until) {
         nap();
     }
-    abandon_the_rest(http);
+    bool clean = !abandon_the_rest(http);
+    for (int i = 0; i < ANSWER_NAPS && !clean; i++) {
+        nap(); /* their 503 is on its way */
+    }
     MHD_stop_daemon(http->daemon);
     lock_take(&http->lock);
     while (http->reader_count > 0) {
         store_reader_close(http->readers[--http->reader_count]);
     }
-    bool clean = !http->has_abandoned;
     lock_drop(&http->lock);
     if (clean) {
         lock_release(&http->lock);

@@ -40,7 +40,6 @@ struct http {
     struct exchange *suspended GUARDED_BY(lock);
     struct store_reader *readers[READERS_MAX] GUARDED_BY(lock);
     size_t reader_count GUARDED_BY(lock);
-    bool has_abandoned GUARDED_BY(lock);
     struct exchange *waiting; /* core thread: those with a hang-up step */
 };
 

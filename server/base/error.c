@@ -14,7 +14,8 @@ static const char *const code_words[ERROR_CODE_COUNT] = {
 #undef X
 };
 
-static void set_text(struct error *err, enum error_code code, const char *format, va_list args)
+static void PRINTF_FORMAT(3, 0)
+    set_text(struct error *err, enum error_code code, const char *format, va_list args)
 {
     memset(err, 0, sizeof(*err));
     err->code = code;

@@ -85,9 +85,9 @@ void event_log_restore(struct event_log *log, int64_t seq, int64_t time_ms, enum
 /* Core thread. The number the next event will get. */
 int64_t event_log_next_seq(const struct event_log *log);
 
-/* Core thread. Takes `owned_data`. `stream_key` NULL = a state event. Listeners are told. Returns a
+/* Core thread. `time_ms` as it was stored. Takes `owned_data`. `stream_key` NULL = a state event. Listeners are told. Returns a
  * borrowed event, valid until the next call. */
-struct event *event_log_publish(struct event_log *log, enum event_type type,
+struct event *event_log_publish(struct event_log *log, int64_t time_ms, enum event_type type,
                                 const struct event_subject *subject, char *owned_data,
                                 const char *stream_key);
 

@@ -222,12 +222,12 @@ static void tell(struct event_log *log)
     lock_drop(&log->listeners_lock);
 }
 
-struct event *event_log_publish(struct event_log *log, enum event_type type,
+struct event *event_log_publish(struct event_log *log, int64_t time_ms, enum event_type type,
                                 const struct event_subject *subject, char *owned_data,
                                 const char *stream_key)
 {
     int64_t seq = atomic_fetch_add(&log->next_seq, 1);
-    struct event *event = event_new(seq, clock_wall_ms(), type, subject, owned_data);
+    struct event *event = event_new(seq, time_ms, type, subject, owned_data);
     event->is_state = stream_key == NULL;
     text_copy(event->stream_key, sizeof(event->stream_key), stream_key != NULL ? stream_key : "");
     event->stream_hash = hash_of(event->stream_key);

@@ -43,7 +43,7 @@ struct pending_event {
     enum event_type type;
     struct event_subject subject;
     char *data;
-    int64_t seq;
+    int64_t seq, time_ms;
 };
 
 struct core {

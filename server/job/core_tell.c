@@ -52,7 +52,7 @@ static int put_event(struct core *core, const struct pending_event *event, struc
 {
     struct event_row row = {
         .seq = event->seq,
-        .time_ms = clock_wall_ms(),
+        .time_ms = event->time_ms,
         .type = event_type_to_text(event->type),
         .job = event->subject.job[0] != '\0' ? event->subject.job : NULL,
         .recorder = event->subject.recorder[0] != '\0' ? event->subject.recorder : NULL,
@@ -79,6 +79,7 @@ void core_tell(struct core *core, enum event_type type, const struct event_subje
     event->type = type;
     event->subject = *subject;
     event->data = core->border.event_render(type, payload);
+    event->time_ms = clock_wall_ms();
     event->seq = event_log_next_seq(core->events) + (int64_t)core->pending_count;
     core->pending_count++;
 }
@@ -107,7 +108,7 @@ int core_try_commit(struct core *core, struct error *err)
     for (size_t i = 0; i < count; i++) {
         struct pending_event event = core->pending[i];
         if (stored) {
-            event_log_publish(core->events, event.type, &event.subject, event.data, NULL);
+            event_log_publish(core->events, event.time_ms, event.type, &event.subject, event.data, NULL);
         } else {
             free(event.data);
         }
@@ -133,7 +134,8 @@ const char *core_stream(struct core *core, enum event_type type, const struct ev
         core_fatal(core, &err);
     }
     snprintf(key, sizeof(key), "%s/%d/%s", subject->job, subject->copy, kind);
-    return event_log_publish(core->events, type, subject, core->border.event_render(type, payload), key)
+    return event_log_publish(core->events, clock_wall_ms(), type, subject,
+                             core->border.event_render(type, payload), key)
         ->data;
 }
 

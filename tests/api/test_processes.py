@@ -85,6 +85,18 @@ def test_a_plan_worker_killed_is_told_at_once(make_burnd):
     assert burnd.get("/jobs")["items"] == []
 
 
+def test_a_plan_that_takes_long_goes_on_after_the_answer(make_burnd):
+    burnd = make_burnd(env={"BURND_WORKER_PAUSE": "stage=2.5"})
+    make_tree(burnd.demo)
+    burnd.idle()
+    job = burnd.create(data_job(burn={"simulate": True}))
+    assert job["state"] == "preparing"
+    burnd.refused("GET", f"/jobs/{job['id']}/plan", 409, "not_ready")
+    until(lambda: burnd.get(f"/jobs/{job['id']}")["state"] != "preparing", "the plan is made")
+    assert burnd.get(f"/jobs/{job['id']}/plan")["ok"]
+    burnd.post(f"/jobs/{job['id']}/cancel", headers={"Prefer": "wait=10"})
+
+
 def test_a_plan_worker_that_hangs_is_ended(make_burnd):
     burnd = make_burnd(env={"BURND_WORKER_PAUSE": "stage=20"}, options=["--watchdog-factor", "0.02"])
     make_tree(burnd.demo)

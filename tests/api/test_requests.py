@@ -116,6 +116,7 @@ def test_bodies_have_a_type_a_length_and_a_limit(burnd):
     assert answer.startswith("HTTP/1.1 411") and "length_required" in answer
     for name in ("createJob", "confirmJob", "confirmCopy", "resolveAttention"):
         CONTRACT.refused.add((name, "length_required"))  # one check in front of all handlers
+    CONTRACT.codes.add("length_required")
 
 
 def test_the_target_must_make_sense(burnd_with_tree):

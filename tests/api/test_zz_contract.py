@@ -20,6 +20,7 @@ NOT_PROVOKED = {
     "read_error": "needs a disk with bad sectors", "medium_changed": "needs a race within milliseconds",
     "verify_unreadable": "needs a disk with bad sectors", "ruined_disc_limit": "a reason of held jobs first",
     "recorder_in_use": "shown as a reason while a job waits", "medium_missing": "needs no recorder folder",
+    "medium_too_small": "shown as a reason while a job waits",
     "medium_unsupported": "needs a folder in the place of an image",
 }
 EVENTS_NOT_PROVOKED = {"heartbeat", "recorder.added", "message", "medium.removed", "attention.updated",

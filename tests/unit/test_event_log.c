@@ -31,12 +31,12 @@ static bool of_job(const struct event *event, void *arg)
 
 static int64_t publish_state(struct event_log *log, const char *data)
 {
-    return event_log_publish(log, EVENT_QUEUE_CHANGED, &nobody, xstrdup(data), NULL)->seq;
+    return event_log_publish(log, 1000, EVENT_QUEUE_CHANGED, &nobody, xstrdup(data), NULL)->seq;
 }
 
 static int64_t publish_stream(struct event_log *log, const char *key)
 {
-    return event_log_publish(log, EVENT_PROGRESS_BLOCK, &nobody, xstrdup("{}"), key)->seq;
+    return event_log_publish(log, 1000, EVENT_PROGRESS_BLOCK, &nobody, xstrdup("{}"), key)->seq;
 }
 
 static int64_t next_seq_after(struct event_log *log, int64_t after)
@@ -144,7 +144,7 @@ static void scan_looks_at_unwanted_state_events_once(void **state)
     assert_null(event_log_scan(log, &cursor, of_job, wanted_job));
     assert_int_equal(cursor.looked, 100);
     assert_int_equal(cursor.after, 0);
-    event_log_publish(log, EVENT_JOB_STATE, &job, xstrdup("{}"), NULL);
+    event_log_publish(log, 1000, EVENT_JOB_STATE, &job, xstrdup("{}"), NULL);
     struct event *event = event_log_scan(log, &cursor, of_job, wanted_job);
     assert_int_equal(event->seq, 101);
     assert_int_equal(cursor.after, 101);
@@ -215,7 +215,7 @@ static void envelope_has_the_documented_members(void **state)
     struct event_log *log = event_log_new("01EP", 1);
     struct event_subject subject = {.job = "job_1", .copy = 2, .attempt = 0, .recorder = "a\"b"};
     struct event *event =
-        event_log_publish(log, EVENT_COPY_STATE, &subject, xstrdup("{\"from\":\"pending\"}"), NULL);
+        event_log_publish(log, 1000, EVENT_COPY_STATE, &subject, xstrdup("{\"from\":\"pending\"}"), NULL);
     size_t length = 0, frame_length = 0;
     char *text = event_envelope(event, "01EP", &length);
     assert_string_equal(text, "{\"epoch\":\"01EP\",\"seq\":1,\"time\":\"2026-07-01T12:00:00.123Z\","

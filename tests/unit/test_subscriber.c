@@ -40,14 +40,14 @@ static void tell(struct event_log *log, enum event_type type, const char *job, c
     struct event_subject subject = {0};
     text_copy(subject.job, sizeof(subject.job), job);
     text_copy(subject.recorder, sizeof(subject.recorder), recorder);
-    event_log_publish(log, type, &subject, xstrdup("{}"), NULL);
+    event_log_publish(log, 1000, type, &subject, xstrdup("{}"), NULL);
 }
 
 static void ended(struct event_log *log, const char *job)
 {
     struct event_subject subject = {.job_is_terminal = true};
     text_copy(subject.job, sizeof(subject.job), job);
-    event_log_publish(log, EVENT_JOB_STATE, &subject, xstrdup("{}"), NULL);
+    event_log_publish(log, 1000, EVENT_JOB_STATE, &subject, xstrdup("{}"), NULL);
 }
 
 static void progress(struct event_log *log, const char *job)
@@ -56,7 +56,7 @@ static void progress(struct event_log *log, const char *job)
     char key[64];
     text_copy(subject.job, sizeof(subject.job), job);
     snprintf(key, sizeof(key), "%s/1/progress.block", job);
-    event_log_publish(log, EVENT_PROGRESS_BLOCK, &subject, xstrdup("{}"), key);
+    event_log_publish(log, 1000, EVENT_PROGRESS_BLOCK, &subject, xstrdup("{}"), key);
 }
 
 /* The number of the next event at `now_ms`, or minus the result that came instead. */
