@@ -22,8 +22,9 @@ PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider
 # --- sources ----------------------------------------------------------------------------------------
 
 BASE_SOURCES = server/base/error.c server/base/alloc.c server/base/clock.c server/base/id.c \
-	server/base/log.c server/base/path_guard.c
-PROTOCOL_SOURCES = server/worker/worker_protocol.c server/worker/item_file.c
+	server/base/log.c server/base/path_guard.c server/base/utf8.c
+PROTOCOL_SOURCES = server/worker/protocol_fields.c server/worker/worker_protocol.c \
+	server/worker/item_file.c
 DAEMON_SOURCES = server/base/mailbox.c server/recorder/recorder_list.c server/worker/worker.c \
 	server/job/job.c server/job/job_document.c server/job/job_rows.c server/job/job_log.c \
 	server/job/job_commands.c server/job/core.c server/job/core_tell.c server/job/submit.c \

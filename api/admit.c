@@ -32,8 +32,8 @@ static void keep(struct collector *all, const char *text, size_t length)
     all->x->header_text[all->used++] = '\0';
 }
 
-static enum MHD_Result collect(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_size,
-                               const char *value, size_t value_size)
+static enum MHD_Result collect(void *arg, enum MHD_ValueKind kind, const char *name,
+                               size_t name_size, const char *value, size_t value_size)
 {
     (void)kind;
     struct collector *all = arg;
@@ -57,7 +57,8 @@ static void check_headers(struct exchange *x)
     x->header_text = xcalloc(1, HEAD_BYTES_MAX + 2 * EXCHANGE_HEADERS_MAX);
     MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, collect, &all);
     if (all.audit.bytes > HEAD_BYTES_MAX || all.count > EXCHANGE_HEADERS_MAX) {
-        reply_problem_now(x, ERROR_HEADERS_TOO_LARGE, NULL, "the headers are larger than 16 KiB or more than 64");
+        reply_problem_now(x, ERROR_HEADERS_TOO_LARGE, NULL,
+                          "the headers are larger than 16 KiB or more than 64");
         x->reply.closes = true;
         return;
     }
@@ -72,7 +73,8 @@ static bool is_request_id(const char *text)
 {
     size_t length = strlen(text);
     return length >= 1 && length <= 128 &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == length;
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+               length;
 }
 
 static void name_request(struct exchange *x)
@@ -114,7 +116,8 @@ static bool is_api(const struct exchange *x)
 
 static void check_route(struct exchange *x)
 {
-    static const struct route file = {.method = METHOD_GET, .operation = "getPage", .handler = site_page};
+    static const struct route file = {
+        .method = METHOD_GET, .operation = "getPage", .handler = site_page};
     route_find(x->method_text, x->target.path, &x->match);
     if (x->match.allow[0] == '\0' && site_has(x->http->site, x->target.path)) {
         snprintf(x->match.allow, sizeof(x->match.allow), "GET, HEAD, OPTIONS");
@@ -135,7 +138,8 @@ static void check_origin(struct exchange *x)
     const char *origin = exchange_header(x, "Origin");
     const char *host = exchange_header(x, "Host");
     bool reads = strcmp(x->method_text, "GET") == 0 || x->head || x->match.route == NULL;
-    if (origin == NULL || (reads && (x->match.route == NULL || !x->match.route->may_be_event_stream))) {
+    if (origin == NULL ||
+        (reads && (x->match.route == NULL || !x->match.route->may_be_event_stream))) {
         return;
     }
     if (!request_filter_origin(x->http->filter, origin, host != NULL ? host : "")) {
@@ -169,7 +173,8 @@ static void check_accept(struct exchange *x)
         (x->match.route->may_be_event_stream && request_accepts(accept, "text", "event-stream"))) {
         return;
     }
-    reply_problem_now(x, ERROR_NOT_ACCEPTABLE, ":Accept", "only application/json can be answered here");
+    reply_problem_now(x, ERROR_NOT_ACCEPTABLE, ":Accept",
+                      "only application/json can be answered here");
 }
 
 static void check_prefer(struct exchange *x)
@@ -183,14 +188,15 @@ static void check_prefer(struct exchange *x)
     }
     x->counted_as_waiter = true;
     if (atomic_fetch_add(&x->http->waiters, 1) >= WAITERS_MAX) {
-        reply_problem_now(x, ERROR_TOO_MANY_CONNECTIONS, NULL, "too many requests are waiting already");
+        reply_problem_now(x, ERROR_TOO_MANY_CONNECTIONS, NULL,
+                          "too many requests are waiting already");
     }
 }
 
 static long long declared_length(struct exchange *x)
 {
     const char *length = exchange_header(x, "Content-Length");
-    return length != NULL ? atoll(length) : 0;
+    return length != NULL ? strtoll(length, NULL, 10) : 0;
 }
 
 static bool is_type(const char *value, const char *type)
@@ -258,7 +264,8 @@ void admit(struct exchange *x, const char *method, const char *version)
     check_headers(x);
     name_request(x);
     if (!x->reply.ready && strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
-        reply_problem_now(x, ERROR_INVALID_HEADER, NULL, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+        reply_problem_now(x, ERROR_INVALID_HEADER, NULL,
+                          "only HTTP/1.1 and HTTP/1.0 are spoken here");
         x->reply.closes = true;
     }
     x->has_body = declared_length(x) > 0 || exchange_header(x, "Transfer-Encoding") != NULL;

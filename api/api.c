@@ -51,7 +51,8 @@ static void raise_file_limit(int max_clients)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -90,7 +91,8 @@ static void fill(struct api *api, const struct api_settings *settings)
     api->http->site = api->site;
 }
 
-int api_start(struct core *core, const struct api_settings *settings, struct api **out, struct error *err)
+int api_start(struct core *core, const struct api_settings *settings, struct api **out,
+              struct error *err)
 {
     struct api *api = xcalloc(1, sizeof(*api));
     signal(SIGPIPE, SIG_IGN);

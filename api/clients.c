@@ -87,9 +87,11 @@ int clients_max(const struct clients *clients)
     return clients->max;
 }
 
-static void owes_locked(struct client *client, enum client_owes what) REQUIRES(client->clients->lock)
+static void owes_locked(struct client *client, enum client_owes what)
+    REQUIRES(client->clients->lock)
 {
-    client->deadline_ms = what == CLIENT_OWES_NOTHING ? 0 : clock_monotonic_ms() + patience_ms[what];
+    client->deadline_ms =
+        what == CLIENT_OWES_NOTHING ? 0 : clock_monotonic_ms() + patience_ms[what];
 }
 
 struct client *client_new(struct clients *clients, int fd)

@@ -33,7 +33,12 @@ void client_free(struct client *client);
 uint64_t client_id(const struct client *client);
 
 /* What the client owes: a deadline that only the next call moves. */
-enum client_owes { CLIENT_OWES_FIRST_HEAD, CLIENT_OWES_HEAD, CLIENT_OWES_BODY, CLIENT_OWES_NOTHING };
+enum client_owes {
+    CLIENT_OWES_FIRST_HEAD,
+    CLIENT_OWES_HEAD,
+    CLIENT_OWES_BODY,
+    CLIENT_OWES_NOTHING
+};
 void client_owes(struct client *client, enum client_owes what);
 
 /* Any thread, while the exchange is suspended: `gone(arg, token)` is called on the edge thread when the

@@ -67,7 +67,8 @@ struct edge {
 
 /* --- the port ------------------------------------------------------------------------------ */
 
-static int split_listen(const char *listen, char *host, size_t host_size, char *port, size_t port_size)
+static int split_listen(const char *listen, char *host, size_t host_size, char *port,
+                        size_t port_size)
 {
     const char *colon = strrchr(listen, ':');
     const char *begin = listen, *end = colon;
@@ -87,7 +88,7 @@ static int split_listen(const char *listen, char *host, size_t host_size, char *
     }
     memcpy(host, begin, length);
     host[length] = '\0';
-    strcpy(port, colon + 1);
+    text_copy(port, port_size, colon + 1);
     return 0;
 }
 
@@ -117,14 +118,16 @@ static int bind_first(const struct addrinfo *list)
 static int open_port(struct edge *edge, const char *listen, struct error *err)
 {
     char port[8];
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
     if (split_listen(listen, edge->host, sizeof(edge->host), port, sizeof(port)) != 0) {
         return error_set(err, ERROR_INVALID_REQUEST, "--listen %s is not ADDRESS:PORT", listen);
     }
     int found = getaddrinfo(edge->host, port, &hints, &list);
     if (found != 0) {
-        return error_set(err, ERROR_INVALID_REQUEST, "--listen %s: %s", listen, gai_strerror(found));
+        return error_set(err, ERROR_INVALID_REQUEST, "--listen %s: %s", listen,
+                         gai_strerror(found));
     }
     edge->listen_fd = bind_first(list);
     freeaddrinfo(list);
@@ -210,18 +213,20 @@ static void refuse(struct pending *pending)
     static const char body[] =
         "{\"type\":\"urn:burnd:problem:too_many_connections\",\"title\":\"Too many connections\","
         "\"status\":503,\"detail\":\"all connections that burnd allows are in use\","
-        "\"code\":\"too_many_connections\",\"errors\":[],\"retryable\":true,\"user_action\":\"retry\"}";
+        "\"code\":\"too_many_connections\",\"errors\":[],\"retryable\":true,\"user_action\":"
+        "\"retry\"}";
     char answer[600];
     drain(pending->fd);
     if (pending->answered) {
         return;
     }
     pending->answered = true;
-    int length = snprintf(answer, sizeof(answer),
-                          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-                          "Retry-After: 2\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"
-                          "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n%s",
-                          sizeof(body) - 1, body);
+    int length =
+        snprintf(answer, sizeof(answer),
+                 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                 "Retry-After: 2\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"
+                 "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n%s",
+                 sizeof(body) - 1, body);
     if (send(pending->fd, answer, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
         shutdown(pending->fd, SHUT_WR);
     }
@@ -255,9 +260,9 @@ static int read_subscription(const struct edge *edge, const char *target, struct
     int result = -1;
     if (request_target_parse(target, &parts, &err) == 0 &&
         request_unknown_query(&parts, "topics since max_rate_hz until ticket") == NULL) {
-        result = subscription_parse(epoch, request_query(&parts, "topics"), request_query(&parts, "since"),
-                                    request_query(&parts, "max_rate_hz"), request_query(&parts, "until"),
-                                    out, &err);
+        result = subscription_parse(
+            epoch, request_query(&parts, "topics"), request_query(&parts, "since"),
+            request_query(&parts, "max_rate_hz"), request_query(&parts, "until"), out, &err);
     }
     request_target_release(&parts);
     return result;
@@ -370,7 +375,8 @@ static void pause_listening(struct edge *edge, int64_t until_ms)
     }
 }
 
-static void welcome(struct edge *edge, int fd, const struct sockaddr_storage *peer, socklen_t peer_length)
+static void welcome(struct edge *edge, int fd, const struct sockaddr_storage *peer,
+                    socklen_t peer_length)
 {
     int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
@@ -383,7 +389,8 @@ static void welcome(struct edge *edge, int fd, const struct sockaddr_storage *pe
     struct pending *pending = xcalloc(1, sizeof(*pending));
     pending->fd = fd;
     pending->refused = refused;
-    pending->deadline_ms = clock_monotonic_ms() + (refused ? REFUSED_PATIENCE_MS : HEAD_PATIENCE_MS);
+    pending->deadline_ms =
+        clock_monotonic_ms() + (refused ? REFUSED_PATIENCE_MS : HEAD_PATIENCE_MS);
     pending->peer = *peer;
     pending->peer_length = peer_length;
     pending->next = edge->pending;
@@ -400,7 +407,8 @@ static void accept_some(struct edge *edge)
     for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
         struct sockaddr_storage peer;
         socklen_t length = sizeof(peer);
-        int fd = accept4(edge->listen_fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(edge->listen_fd, (struct sockaddr *)&peer, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             welcome(edge, fd, &peer, length);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -428,7 +436,8 @@ static int keep_time(struct edge *edge)
     drop_late(edge, now_ms);
     listen_again(edge, now_ms);
     int wait_ms = edge->pending != NULL ? TICK_MS : -1;
-    wait_ms = sooner(wait_ms, edge->listening || atomic_load(&edge->closing) ? -1 : ACCEPT_PAUSE_MS);
+    wait_ms =
+        sooner(wait_ms, edge->listening || atomic_load(&edge->closing) ? -1 : ACCEPT_PAUSE_MS);
     wait_ms = sooner(wait_ms, clients_reap(edge->http->clients, now_ms));
     return sooner(wait_ms, streams_pump(edge->http->streams, now_ms));
 }

@@ -19,7 +19,8 @@ const char *edge_host(const struct edge *edge);
 const char *edge_url(const struct edge *edge);
 
 /* The parts are borrowed until edge_stop(). */
-NODISCARD int edge_start(struct edge *edge, struct http *http, struct live *live, struct error *err);
+NODISCARD int edge_start(struct edge *edge, struct http *http, struct live *live,
+                         struct error *err);
 /* Any thread: no new connections from now on. */
 void edge_close(struct edge *edge);
 /* Joins. */

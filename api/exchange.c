@@ -37,7 +37,8 @@ const char *exchange_query(struct exchange *x, const char *name)
     return request_query(&x->target, name);
 }
 
-const char *exchange_query_prefixed(struct exchange *x, const char *prefix, size_t n, const char **rest)
+const char *exchange_query_prefixed(struct exchange *x, const char *prefix, size_t n,
+                                    const char **rest)
 {
     size_t length = strlen(prefix);
     for (size_t i = 0; i < x->target.query_count; i++) {
@@ -87,12 +88,12 @@ int exchange_limit(struct exchange *x)
     if (text == NULL) {
         return 50;
     }
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 4 || text[digits] != '\0' || atoi(text) < 1 || atoi(text) > 500) {
+    int limit = request_number(text);
+    if (limit < 1 || limit > 500) {
         exchange_bad_query(x, "limit", "must be a number from 1 to 500");
         return -1;
     }
-    return atoi(text);
+    return limit;
 }
 
 int exchange_wait_s(struct exchange *x)

@@ -92,7 +92,8 @@ struct exchange {
     enum place where, next_place;
     exchange_step *next;
     bool running;
-    atomic_bool abandoned; /* set under http's lock: the connection is gone, who has this frees it */
+    atomic_bool
+        abandoned; /* set under http's lock: the connection is gone, who has this frees it */
     struct exchange *suspended_previous, *suspended_next; /* guarded by http's lock */
 
     /* the watch for hang-up, core thread */
@@ -101,8 +102,9 @@ struct exchange {
 };
 
 /* exchange.c */
-void exchange_begin(struct exchange *x);   /* http thread: the request is complete and fine */
-bool exchange_continue(struct exchange *x); /* http thread: true = the answer is ready to be queued */
+void exchange_begin(struct exchange *x); /* http thread: the request is complete and fine */
+bool exchange_continue(
+    struct exchange *x); /* http thread: true = the answer is ready to be queued */
 void exchange_free(struct exchange *x);
 void exchange_advance(struct exchange *x); /* after a reply or a note outside of a step */
 void exchange_note_hangup(void *http, uint64_t serial); /* edge thread */
@@ -115,15 +117,17 @@ void exchange_unhold(struct exchange *x, exchange_step *step);
 /* reply.c */
 void exchange_reply_response(struct exchange *x, int status, struct MHD_Response *owned_response,
                              const char *content_type);
-void reply_problem_now(struct exchange *x, enum error_code code, const char *pointer, const char *detail);
+void reply_problem_now(struct exchange *x, enum error_code code, const char *pointer,
+                       const char *detail);
 enum MHD_Result reply_queue(struct exchange *x);
 void reply_release(struct reply *reply);
 
 /* idempotency.c */
 NODISCARD int idempotency_read(struct exchange *x); /* -1: 400 was answered */
 bool idempotency_wanted(const struct exchange *x);
-void idempotency_begin(struct exchange *x); /* a step on the core thread, then `exchange_start_handler` */
-void idempotency_end(struct exchange *x);   /* core thread, with the answer ready */
+void idempotency_begin(
+    struct exchange *x); /* a step on the core thread, then `exchange_start_handler` */
+void idempotency_end(struct exchange *x); /* core thread, with the answer ready */
 void exchange_start_handler(struct exchange *x);
 
 #endif

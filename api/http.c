@@ -51,7 +51,8 @@ static void keep_body(struct exchange *x, const char *data, size_t size)
 static enum MHD_Result take_body(struct exchange *x, const char *data, size_t size)
 {
     if (!x->reply.ready && x->body_length + size > body_limit(x)) {
-        reply_problem_now(x, ERROR_BODY_TOO_LARGE, NULL, "the body is larger than this resource takes");
+        reply_problem_now(x, ERROR_BODY_TOO_LARGE, NULL,
+                          "the body is larger than this resource takes");
         x->reply.closes = true;
     }
     if (!x->reply.ready) {
@@ -81,7 +82,8 @@ static enum MHD_Result answer_abandoned(struct MHD_Connection *connection, void 
 {
     struct error err = ERROR_EMPTY;
     *context = NULL;
-    error_set(&err, ERROR_SHUTTING_DOWN, "burnd is shutting down; what was asked for may have happened");
+    error_set(&err, ERROR_SHUTTING_DOWN,
+              "burnd is shutting down; what was asked for may have happened");
     json_t *body = problem_json(&err, NULL, NULL, NULL);
     char *text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
@@ -193,10 +195,11 @@ int http_start(struct http *http, struct error *err)
                      MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME;
     http->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, handle, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-        IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT, 2U * (unsigned)clients_max(http->clients) + 64U,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
+        2U * (unsigned)clients_max(http->clients) + 64U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, http, MHD_OPTION_URI_LOG_CALLBACK, on_target, http,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
     if (http->daemon == NULL) {
         lock_release(&http->lock);

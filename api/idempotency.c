@@ -73,7 +73,8 @@ void idempotency_begin(struct exchange *x)
     bool found = false;
     own->scope = xasprintf("%s %s", x->method_text, x->target.path);
     hash_body(x, own->body_sha256);
-    if (core_idempotency_begin(x->core, own->scope, own->key, own->body_sha256, &kept, &found, &err) != 0) {
+    if (core_idempotency_begin(x->core, own->scope, own->key, own->body_sha256, &kept, &found,
+                               &err) != 0) {
         exchange_reply_problem(x, &err, NULL);
     } else if (found) {
         exchange_mark_seq(x);

@@ -169,13 +169,13 @@ static void adopt(struct live *live, struct newcomer *newcomer)
     char head[400];
     unsigned long serial = newcomer->serial = ++live->last_serial;
     int fd = newcomer->fd;
-    int length = snprintf(head, sizeof(head),
-                          "GET /%lu HTTP/1.1\r\nHost: burnd\r\nUpgrade: websocket\r\n"
-                          "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                          "Sec-WebSocket-Key: %s\r\n%s\r\n",
-                          serial, newcomer->key,
-                          newcomer->with_protocol ? "Sec-WebSocket-Protocol: " UPGRADE_PROTOCOL "\r\n"
-                                                  : "");
+    int length =
+        snprintf(head, sizeof(head),
+                 "GET /%lu HTTP/1.1\r\nHost: burnd\r\nUpgrade: websocket\r\n"
+                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: %s\r\n%s\r\n",
+                 serial, newcomer->key,
+                 newcomer->with_protocol ? "Sec-WebSocket-Protocol: " UPGRADE_PROTOCOL "\r\n" : "");
     newcomer->next = live->adopting;
     live->adopting = newcomer;
     if (lws_adopt_socket_vhost_readbuf(live->vhost, fd, head, (size_t)length) == NULL) {
@@ -283,14 +283,16 @@ static int write_some(struct live *live, struct member *member)
         if (client->text == NULL) {
             return close_with(member);
         }
-        int written = lws_write(member->wsi, (unsigned char *)client->text, client->length, LWS_WRITE_TEXT);
+        if (i > 0 &&
+            lws_send_pipe_choked(member->wsi)) { /* costs a poll(): only for a second one */
+            break;
+        }
+        int written =
+            lws_write(member->wsi, (unsigned char *)client->text, client->length, LWS_WRITE_TEXT);
         if (written < (int)client->length) {
             return -1;
         }
         live_client_sent(client);
-        if (lws_send_pipe_choked(member->wsi)) {
-            break;
-        }
     }
     member->asked_to_write = true;
     lws_callback_on_writable(member->wsi);
@@ -343,14 +345,16 @@ static int receive(struct member *member, struct lws *wsi, const char *bytes, si
     if (client->close_code != 0 && client->notice_count == 0) {
         return close_with(member);
     }
-    if (client->notice_count > 0 && !member->asked_to_write) { /* they are sent before it is closed */
+    if (client->notice_count > 0 &&
+        !member->asked_to_write) { /* they are sent before it is closed */
         member->asked_to_write = true;
         lws_callback_on_writable(wsi);
     }
     return 0;
 }
 
-static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t length)
 {
     struct live *live = lws_context_user(lws_get_context(wsi));
     struct member **session = user;

@@ -13,7 +13,8 @@
 
 struct live;
 
-NODISCARD int live_start(struct core *core, struct clients *clients, struct live **out, struct error *err);
+NODISCARD int live_start(struct core *core, struct clients *clients, struct live **out,
+                         struct error *err);
 /* Edge thread. Takes the socket, whose head has been read; it has been counted. */
 void live_take(struct live *live, int owned_fd, const struct upgrade_headers *headers,
                const struct subscription *subscription);

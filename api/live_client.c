@@ -35,7 +35,8 @@ static void say(struct live_client *client, const char *type, json_t *owned_data
 {
     size_t length = 0;
     char *data = json_dumps(owned_data, JSON_COMPACT);
-    char *text = notice_new(event_log_epoch(client->log), type, data != NULL ? data : "{}", &length);
+    char *text =
+        notice_new(event_log_epoch(client->log), type, data != NULL ? data : "{}", &length);
     json_decref(owned_data);
     free(data);
     put_notice(client, text, length);
@@ -84,7 +85,8 @@ static void take_notice(struct live_client *client, int64_t now_ms)
     client->text = client->notices[0].text;
     client->length = client->notices[0].length;
     client->notice_count--;
-    memmove(&client->notices[0], &client->notices[1], client->notice_count * sizeof(client->notices[0]));
+    memmove(&client->notices[0], &client->notices[1],
+            client->notice_count * sizeof(client->notices[0]));
     subscriber_spoke(client->subscriber, now_ms);
 }
 

@@ -129,17 +129,18 @@ static json_t *count_or_null(int64_t value)
 
 static json_t *device_json(const struct error_device *device)
 {
-    json_t *sense = json_pack("{s:o,s:o,s:o,s:o}", "key", count_or_null(device->sense_key), "asc",
-                              count_or_null(device->sense_asc), "ascq", count_or_null(device->sense_ascq),
-                              "text", text_or_null(device->sense_text));
+    json_t *sense =
+        json_pack("{s:o,s:o,s:o,s:o}", "key", count_or_null(device->sense_key), "asc",
+                  count_or_null(device->sense_asc), "ascq", count_or_null(device->sense_ascq),
+                  "text", text_or_null(device->sense_text));
     bool told = device->library[0] != '\0';
-    json_t *library = json_pack("{s:o,s:o,s:o,s:o}", "name", text_or_null(device->library), "severity",
-                                text_or_null(device->severity), "code",
+    json_t *library = json_pack("{s:o,s:o,s:o,s:o}", "name", text_or_null(device->library),
+                                "severity", text_or_null(device->severity), "code",
                                 told ? json_integer(device->library_code) : json_null(), "message",
                                 text_or_null(device->library_message));
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "recorder", text_or_null(device->recorder), "node",
-                     text_or_null(device->node), "phase", text_or_null(device->phase), "at_lba",
-                     count_or_null(device->at_lba), "sense", sense, "library", library);
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "recorder", text_or_null(device->recorder),
+                     "node", text_or_null(device->node), "phase", text_or_null(device->phase),
+                     "at_lba", count_or_null(device->at_lba), "sense", sense, "library", library);
 }
 
 /* See problem.h: the first character tells a query parameter and a header from a JSON pointer. */
@@ -167,8 +168,8 @@ static json_t *errors_json(const struct error *err, const struct field_errors *f
     return list;
 }
 
-json_t *problem_json(const struct error *err, const struct field_errors *fields, const char *request_id,
-                     const char *instance)
+json_t *problem_json(const struct error *err, const struct field_errors *fields,
+                     const char *request_id, const char *instance)
 {
     const struct row *row = row_of(err->code);
     const char *code = error_code_to_text(err->code);

@@ -21,7 +21,7 @@ bool problem_is_retryable(enum error_code code);
 /* A new object. `fields`, `request_id` and `instance` may be NULL (request_id and instance are then left
  * out). The pointers of `fields` are JSON pointers, or begin with "?" for a query parameter or ":" for a
  * header. */
-json_t *problem_json(const struct error *err, const struct field_errors *fields, const char *request_id,
-                     const char *instance);
+json_t *problem_json(const struct error *err, const struct field_errors *fields,
+                     const char *request_id, const char *instance);
 
 #endif

@@ -117,10 +117,12 @@ void exchange_reply_response(struct exchange *x, int status, struct MHD_Response
     x->reply.response = owned_response;
 }
 
-void exchange_reply_problem(struct exchange *x, const struct error *err, const struct field_errors *fields)
+void exchange_reply_problem(struct exchange *x, const struct error *err,
+                            const struct field_errors *fields)
 {
     int status = problem_status(err->code);
-    json_t *body = problem_json(err, fields, x->request_id, x->target.path != NULL ? x->target.path : "");
+    json_t *body =
+        problem_json(err, fields, x->request_id, x->target.path != NULL ? x->target.path : "");
     char *text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
     if (status >= 500) {
@@ -133,7 +135,8 @@ void exchange_reply_problem(struct exchange *x, const struct error *err, const s
     exchange_reply_text(x, status, TYPE_PROBLEM, text, text != NULL ? strlen(text) : 0);
 }
 
-void reply_problem_now(struct exchange *x, enum error_code code, const char *pointer, const char *detail)
+void reply_problem_now(struct exchange *x, enum error_code code, const char *pointer,
+                       const char *detail)
 {
     struct error err = ERROR_EMPTY;
     error_set(&err, code, "%s", detail);
@@ -179,7 +182,8 @@ bool exchange_if_match(struct exchange *x, const char *etag)
     if (list == NULL || names_etag(list, etag)) {
         return true;
     }
-    reply_problem_now(x, ERROR_ETAG_STALE, ":If-Match", "the resource has changed since it was read");
+    reply_problem_now(x, ERROR_ETAG_STALE, ":If-Match",
+                      "the resource has changed since it was read");
     return false;
 }
 
@@ -215,12 +219,14 @@ static void add_cors(struct exchange *x, struct MHD_Response *response)
     add(response, "Access-Control-Allow-Origin", origin);
     add(response, "Vary", "Origin");
     add(response, "Access-Control-Expose-Headers",
-        "Burnd-Seq, ETag, Location, X-Request-Id, Idempotency-Replayed, Retry-After, Preference-Applied");
+        "Burnd-Seq, ETag, Location, X-Request-Id, Idempotency-Replayed, Retry-After, "
+        "Preference-Applied");
     if (strcmp(x->method_text, "OPTIONS") == 0 &&
         exchange_header(x, "Access-Control-Request-Method") != NULL) {
         add(response, "Access-Control-Allow-Methods", x->match.allow);
         add(response, "Access-Control-Allow-Headers",
-            "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id");
+            "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, "
+            "X-Request-Id");
         add(response, "Access-Control-Max-Age", "600");
     }
 }
@@ -284,7 +290,8 @@ static struct MHD_Response *take_response(struct reply *reply)
     if (response == NULL && reply->text == NULL) {
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     } else if (response == NULL) {
-        response = MHD_create_response_from_buffer(reply->length, reply->text, MHD_RESPMEM_MUST_FREE);
+        response =
+            MHD_create_response_from_buffer(reply->length, reply->text, MHD_RESPMEM_MUST_FREE);
         reply->text = response != NULL ? NULL : reply->text;
     }
     return response;
@@ -308,8 +315,8 @@ enum MHD_Result reply_queue(struct exchange *x)
         return MHD_NO;
     }
     add_headers(x, response);
-    log_debug(x->request_id, "%s %s %d %" PRId64 " ms", x->method_text, x->raw_target, reply->status,
-              clock_monotonic_ms() - x->started_ms);
+    log_debug(x->request_id, "%s %s %d %" PRId64 " ms", x->method_text, x->raw_target,
+              reply->status, clock_monotonic_ms() - x->started_ms);
     enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);
     return result;

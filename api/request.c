@@ -75,6 +75,12 @@ int percent_decode(char *text, bool plus)
     return is_utf8(text) ? 0 : -1;
 }
 
+int request_number(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 9 && text[digits] == '\0' ? (int)strtol(text, NULL, 10) : -1;
+}
+
 /* --- target -------------------------------------------------------------------------------- */
 
 /* Splits "http://host/path" in place by moving the authority to the front. */
@@ -100,10 +106,12 @@ static int add_parameter(struct request_target *out, char *item, struct error *e
         *value++ = '\0';
     }
     if (percent_decode(item, true) != 0 || (value != NULL && percent_decode(value, true) != 0)) {
-        return error_set(err, ERROR_INVALID_QUERY, "a query parameter is not percent-encoded UTF-8");
+        return error_set(err, ERROR_INVALID_QUERY,
+                         "a query parameter is not percent-encoded UTF-8");
     }
     if (out->query_count == REQUEST_QUERY_MAX) {
-        return error_set(err, ERROR_INVALID_QUERY, "more than %d query parameters", REQUEST_QUERY_MAX);
+        return error_set(err, ERROR_INVALID_QUERY, "more than %d query parameters",
+                         REQUEST_QUERY_MAX);
     }
     if (request_query(out, item) != NULL) {
         error_set(err, ERROR_INVALID_QUERY, "the query parameter %.64s is given twice", item);
@@ -182,8 +190,8 @@ const char *request_unknown_query(const struct request_target *target, const cha
 /* --- routes -------------------------------------------------------------------------------- */
 
 static const char *const method_words[] = {
-    [METHOD_GET] = "GET",       [METHOD_POST] = "POST",     [METHOD_PUT] = "PUT",
-    [METHOD_PATCH] = "PATCH",   [METHOD_DELETE] = "DELETE",
+    [METHOD_GET] = "GET",     [METHOD_POST] = "POST",     [METHOD_PUT] = "PUT",
+    [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
 };
 
 static int take_parameter(struct route_match *match, size_t *count, const char *text, size_t length)
@@ -228,7 +236,8 @@ static const struct route *best_pattern(const char *path)
     const struct route *best = NULL;
     for (size_t i = 0; i < route_count; i++) {
         if (fits(routes[i].pattern, path, NULL) &&
-            (best == NULL || (strchr(routes[i].pattern, '{') == NULL && strchr(best->pattern, '{') != NULL))) {
+            (best == NULL ||
+             (strchr(routes[i].pattern, '{') == NULL && strchr(best->pattern, '{') != NULL))) {
             best = &routes[i];
         }
     }
@@ -282,7 +291,7 @@ int request_prefer_wait(const char *value)
             if (digits == 0 || digits > 9 || strchr(" \t,;", value[5 + digits]) == NULL) {
                 return -2; /* strchr finds the end of the text too */
             }
-            int seconds = atoi(value + 5);
+            int seconds = (int)strtol(value + 5, NULL, 10);
             return seconds > 600 ? 600 : seconds;
         }
         value += strcspn(value, ",;");

@@ -13,8 +13,11 @@
 #define REQUEST_PARAMETERS_MAX 4
 #define REQUEST_TARGET_MAX 8192
 
+/* The whole text as a decimal number of at most 9 digits; -1 = it is none. */
+int request_number(const char *text);
+
 struct request_target {
-    char *text; /* owned; what follows points into it */
+    char *text;            /* owned; what follows points into it */
     const char *authority; /* of an absolute target, else NULL */
     const char *path;      /* as sent, still encoded */
     struct {
@@ -33,7 +36,7 @@ const char *request_query(const struct request_target *target, const char *name)
 const char *request_unknown_query(const struct request_target *target, const char *allowed);
 
 struct route_match {
-    const struct route *route; /* NULL = the path is known, the method is not */
+    const struct route *route;                /* NULL = the path is known, the method is not */
     char *parameters[REQUEST_PARAMETERS_MAX]; /* owned, decoded */
     char allow[64];                           /* "GET, HEAD, OPTIONS"; "" = unknown path */
 };

@@ -22,11 +22,8 @@ struct authority {
 static int parse_port(const char *text, int *port)
 {
     size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0' || atoi(text) > 65535) {
-        return -1;
-    }
-    *port = atoi(text);
-    return 0;
+    *port = digits > 0 && digits <= 5 ? (int)strtol(text, NULL, 10) : -1;
+    return *port < 0 || *port > 65535 || text[digits] != '\0' ? -1 : 0;
 }
 
 static int parse_authority(const char *text, struct authority *out)
@@ -133,7 +130,8 @@ bool request_filter_cors(const struct request_filter *filter, const char *origin
     return false;
 }
 
-bool request_filter_origin(const struct request_filter *filter, const char *origin, const char *host)
+bool request_filter_origin(const struct request_filter *filter, const char *origin,
+                           const char *host)
 {
     return is_origin_of(origin, host) || request_filter_cors(filter, origin);
 }
@@ -205,8 +203,8 @@ static const char *check_value(size_t single, const char *value, size_t length)
     return NULL;
 }
 
-void header_audit_add(struct header_audit *audit, const char *name, size_t name_length, const char *value,
-                      size_t value_length)
+void header_audit_add(struct header_audit *audit, const char *name, size_t name_length,
+                      const char *value, size_t value_length)
 {
     audit->bytes += name_length + value_length + 4;
     if (audit->reason != NULL) {
@@ -273,7 +271,8 @@ int upgrade_headers_check(const struct upgrade_headers *headers, struct error *e
 {
     if (headers->upgrade == NULL || strcasecmp(headers->upgrade, "websocket") != 0 ||
         !header_has_token(headers->connection, "upgrade")) {
-        return error_set(err, ERROR_UPGRADE_REQUIRED, "only an upgrade to websocket is possible here");
+        return error_set(err, ERROR_UPGRADE_REQUIRED,
+                         "only an upgrade to websocket is possible here");
     }
     if (headers->version == NULL || strcmp(headers->version, "13") != 0) {
         return error_set(err, ERROR_UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13");

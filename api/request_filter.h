@@ -24,7 +24,8 @@ struct request_filter {
 bool request_filter_host(const struct request_filter *filter, const char *host);
 
 /* Whether `origin` is the origin of `host` itself, or one of allowed_origins. */
-bool request_filter_origin(const struct request_filter *filter, const char *origin, const char *host);
+bool request_filter_origin(const struct request_filter *filter, const char *origin,
+                           const char *host);
 
 /* Whether `origin` is one of allowed_origins: then the answer carries CORS headers. */
 bool request_filter_cors(const struct request_filter *filter, const char *origin);
@@ -37,8 +38,8 @@ struct header_audit {
     const char *reason; /* NULL = nothing wrong so far */
 };
 
-void header_audit_add(struct header_audit *audit, const char *name, size_t name_length, const char *value,
-                      size_t value_length);
+void header_audit_add(struct header_audit *audit, const char *name, size_t name_length,
+                      const char *value, size_t value_length);
 /* NULL, or why the whole is refused. */
 const char *header_audit_end(const struct header_audit *audit);
 
@@ -69,8 +70,8 @@ struct upgrade_head {
 
 /* `head` up to and with its empty line. 0: a valid upgrade for a host and origin that we answer for;
  * release it. -1: anything else; libmicrohttpd shall answer. */
-NODISCARD int upgrade_head_parse(const struct request_filter *filter, const char *head, size_t length,
-                                 struct upgrade_head *out, struct error *err);
+NODISCARD int upgrade_head_parse(const struct request_filter *filter, const char *head,
+                                 size_t length, struct upgrade_head *out, struct error *err);
 void upgrade_head_release(struct upgrade_head *head);
 
 #endif

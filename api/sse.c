@@ -104,7 +104,8 @@ struct subscriber *subscriber_until_terminal(struct core *core, struct subscript
 static int read_request(struct exchange *x, struct request *request, struct error *err)
 {
     const char *epoch = event_log_epoch(core_events(exchange_core(x)));
-    const char *accept = exchange_header(x, "Accept"), *last_id = exchange_header(x, "Last-Event-ID");
+    const char *accept = exchange_header(x, "Accept"),
+               *last_id = exchange_header(x, "Last-Event-ID");
     request->is_stream = accept != NULL && strcasestr(accept, "text/event-stream") != NULL;
     if (subscription_parse(epoch, exchange_query(x, "topics"), exchange_query(x, "since"),
                            exchange_query(x, "max_rate_hz"), exchange_query(x, "until"),
@@ -112,7 +113,8 @@ static int read_request(struct exchange *x, struct request *request, struct erro
         return -1;
     }
     if (request->is_stream && last_id != NULL && last_id[0] != '\0') {
-        request->subscription.since_oldest = false; /* a reconnection knows better than its address */
+        request->subscription.since_oldest =
+            false; /* a reconnection knows better than its address */
         if (subscription_since(&request->subscription, epoch, last_id, err) != 0) {
             error_set(err, ERROR_INVALID_HEADER, "Last-Event-ID must be EPOCH:SEQ");
             text_copy(err->pointer, sizeof(err->pointer), ":Last-Event-ID");
@@ -283,7 +285,8 @@ static ssize_t read_stream(void *arg, uint64_t position, char *buffer, size_t si
     if (sse->out.length > 0) {
         return take_out(sse, buffer, size);
     }
-    if (sse->ended || atomic_load(&sse->stream.hung_up) || streams_are_closing(sse->stream.streams)) {
+    if (sse->ended || atomic_load(&sse->stream.hung_up) ||
+        streams_are_closing(sse->stream.streams)) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
     MHD_suspend_connection(sse->connection);
@@ -322,8 +325,8 @@ static void open_stream(struct exchange *x)
     char *hello = notice_hello(sse->log, sse->subscriber, &length);
     put_notice(sse, "hello", hello, length);
     atomic_store(&sse->stream.lag_from, subscriber_lag_from(sse->subscriber));
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FILL_BYTES, read_stream, sse, end_stream);
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FILL_BYTES,
+                                                                      read_stream, sse, end_stream);
     stream_add(x->http->streams, &sse->stream, x->client);
     keep_send_buffer_small(x);
     exchange_set_header(x, "X-Accel-Buffering", "no");
@@ -385,11 +388,13 @@ static bool collect(struct page *page, int64_t now_ms)
 {
     int64_t last = event_log_last_seq(page->log), ignored = 0;
     bool more = true;
-    while (more && !page->ended && page->count < page->limit && page->items.length < PAGE_BYTES_MAX) {
+    while (more && !page->ended && page->count < page->limit &&
+           page->items.length < PAGE_BYTES_MAX) {
         more = put_next_item(page, now_ms, &ignored);
     }
     if ((!more || page->ended) && last > page->seq) {
-        page->seq = last; /* looked through: what the topics leave out need not be looked at again */
+        page->seq =
+            last; /* looked through: what the topics leave out need not be looked at again */
     }
     return page->count > 0 || page->ended;
 }
@@ -411,7 +416,8 @@ static void answer_page(struct exchange *x)
     if (page->items.length > 0) {
         append(&out, page->items.bytes, page->items.length);
     }
-    snprintf(next, sizeof(next), "],\"next\":\"%s:%" PRId64 "\"}", event_log_epoch(page->log), page->seq);
+    snprintf(next, sizeof(next), "],\"next\":\"%s:%" PRId64 "\"}", event_log_epoch(page->log),
+             page->seq);
     append_word(&out, next);
     x->seq = page->seq;
     stream_retire(&page->stream);

@@ -17,37 +17,41 @@
 
 /* --- topics -------------------------------------------------------------------------------- */
 
-enum kind { KIND_JOBS, KIND_RECORDERS, KIND_QUEUE, KIND_ATTENTION, KIND_DISCS, KIND_IMAGES, KIND_UPLOADS,
-            KIND_SERVER, KIND_COUNT };
+enum kind {
+    KIND_JOBS,
+    KIND_RECORDERS,
+    KIND_QUEUE,
+    KIND_ATTENTION,
+    KIND_DISCS,
+    KIND_IMAGES,
+    KIND_UPLOADS,
+    KIND_SERVER,
+    KIND_COUNT
+};
 
 static const char *const kind_words[KIND_COUNT] = {
-    [KIND_JOBS] = "jobs",     [KIND_RECORDERS] = "recorders", [KIND_QUEUE] = "queue",
-    [KIND_ATTENTION] = "attention", [KIND_DISCS] = "discs",   [KIND_IMAGES] = "images",
-    [KIND_UPLOADS] = "uploads", [KIND_SERVER] = "server",
+    [KIND_JOBS] = "jobs",           [KIND_RECORDERS] = "recorders", [KIND_QUEUE] = "queue",
+    [KIND_ATTENTION] = "attention", [KIND_DISCS] = "discs",         [KIND_IMAGES] = "images",
+    [KIND_UPLOADS] = "uploads",     [KIND_SERVER] = "server",
 };
 
 #define BIT(kind) (1U << (kind))
 #define ALL_KINDS (BIT(KIND_COUNT) - 1)
 
 /* Topics that a type belongs to by itself; job and recorder come from the subject. */
+static const unsigned own_kinds[EVENT_TYPE_COUNT] = {
+    [EVENT_ATTENTION_RAISED] = BIT(KIND_ATTENTION),
+    [EVENT_ATTENTION_UPDATED] = BIT(KIND_ATTENTION),
+    [EVENT_ATTENTION_CLEARED] = BIT(KIND_ATTENTION),
+    [EVENT_QUEUE_CHANGED] = BIT(KIND_QUEUE),
+    [EVENT_DISC_REGISTERED] = BIT(KIND_DISCS),
+    [EVENT_SERVER_SHUTTING_DOWN] = BIT(KIND_SERVER),
+};
+
 static unsigned kinds_of(const struct event *event)
 {
-    unsigned kinds = (event->subject.job[0] != '\0' ? BIT(KIND_JOBS) : 0) |
-                     (event->subject.recorder[0] != '\0' ? BIT(KIND_RECORDERS) : 0);
-    switch (event->type) {
-    case EVENT_ATTENTION_RAISED:
-    case EVENT_ATTENTION_UPDATED:
-    case EVENT_ATTENTION_CLEARED:
-        return kinds | BIT(KIND_ATTENTION);
-    case EVENT_QUEUE_CHANGED:
-        return kinds | BIT(KIND_QUEUE);
-    case EVENT_DISC_REGISTERED:
-        return kinds | BIT(KIND_DISCS);
-    case EVENT_SERVER_SHUTTING_DOWN:
-        return kinds | BIT(KIND_SERVER);
-    default: /* the others are named by their subject alone */
-        return kinds;
-    }
+    return own_kinds[event->type] | (event->subject.job[0] != '\0' ? BIT(KIND_JOBS) : 0) |
+           (event->subject.recorder[0] != '\0' ? BIT(KIND_RECORDERS) : 0);
 }
 
 static bool is_progress(enum event_type type)
@@ -166,7 +170,7 @@ int subscription_since(struct subscription *subscription, const char *epoch, con
     }
     size_t length = (size_t)(colon - since);
     subscription->since_is_ours = strlen(epoch) == length && strncmp(since, epoch, length) == 0;
-    subscription->since = atoll(colon + 1);
+    subscription->since = strtoll(colon + 1, NULL, 10);
     return 0;
 }
 
@@ -191,8 +195,9 @@ static int parse_until(const char *text, struct subscription *out, struct error 
     return only_jobs ? 0 : bad(err, "until", "needs topics that name jobs, and no others");
 }
 
-int subscription_parse(const char *epoch, const char *topics, const char *since, const char *max_rate_hz,
-                       const char *until, struct subscription *out, struct error *err)
+int subscription_parse(const char *epoch, const char *topics, const char *since,
+                       const char *max_rate_hz, const char *until, struct subscription *out,
+                       struct error *err)
 {
     memset(out, 0, sizeof(*out));
     out->max_rate_hz = 10;
@@ -328,8 +333,8 @@ static void note_pace(struct subscriber *subscriber, uint64_t key)
     } else if (pace == NULL) {
         if (subscriber->pace_count == subscriber->pace_capacity) {
             subscriber->pace_capacity = 2 * subscriber->pace_capacity + 4;
-            subscriber->paces = xrealloc(subscriber->paces,
-                                         subscriber->pace_capacity * sizeof(*subscriber->paces));
+            subscriber->paces =
+                xrealloc(subscriber->paces, subscriber->pace_capacity * sizeof(*subscriber->paces));
         }
         pace = &subscriber->paces[subscriber->pace_count++];
     }
@@ -346,7 +351,8 @@ static bool is_due(struct subscriber *subscriber, const struct event *event)
         return false;
     }
     const struct pace *pace = find_pace(subscriber, event->stream_hash);
-    int64_t due = pace != NULL ? pace->given_ms + (int64_t)(1000 / rate + 0.999) : subscriber->now_ms;
+    int64_t due =
+        pace != NULL ? pace->given_ms + (int64_t)(1000 / rate + 0.999) : subscriber->now_ms;
     if (due <= subscriber->now_ms) {
         return true;
     }
@@ -387,7 +393,7 @@ static enum subscriber_result idle(struct subscriber *subscriber, int64_t *wait_
         return SUBSCRIBER_HEARTBEAT;
     }
     int64_t next = subscriber->due_ms >= 0 && subscriber->due_ms < silent_until ? subscriber->due_ms
-                                                                               : silent_until;
+                                                                                : silent_until;
     *wait_ms = next - subscriber->now_ms;
     return SUBSCRIBER_WAIT;
 }
@@ -453,9 +459,10 @@ char *notice_new(const char *epoch, const char *type, const char *data, size_t *
 {
     char when[CLOCK_TEXT_SIZE];
     clock_to_text(clock_wall_ms(), when);
-    char *text = xasprintf("%*s{\"epoch\":\"%s\",\"seq\":null,\"time\":\"%s\",\"type\":\"%s\",\"job\":null,"
-                           "\"copy\":null,\"attempt\":null,\"recorder\":null,\"data\":%s}",
-                           EVENT_HEADROOM, "", epoch, when, type, data);
+    char *text =
+        xasprintf("%*s{\"epoch\":\"%s\",\"seq\":null,\"time\":\"%s\",\"type\":\"%s\",\"job\":null,"
+                  "\"copy\":null,\"attempt\":null,\"recorder\":null,\"data\":%s}",
+                  EVENT_HEADROOM, "", epoch, when, type, data);
     *length = strlen(text + EVENT_HEADROOM);
     return text + EVENT_HEADROOM;
 }

@@ -39,14 +39,15 @@ struct subscription {
 
 /* The query's words; NULL = not given. -1: invalid_query, err->pointer is "?name". */
 NODISCARD int subscription_parse(const char *epoch, const char *topics, const char *since,
-                                 const char *max_rate_hz, const char *until, struct subscription *out,
-                                 struct error *err);
+                                 const char *max_rate_hz, const char *until,
+                                 struct subscription *out, struct error *err);
 /* The parts of it that a WebSocket client may change. */
 NODISCARD int subscription_topics(struct subscription *subscription, const char *const *topics,
                                   size_t count, struct error *err);
-NODISCARD int subscription_rate(struct subscription *subscription, double max_rate_hz, struct error *err);
-NODISCARD int subscription_since(struct subscription *subscription, const char *epoch, const char *since,
-                                 struct error *err);
+NODISCARD int subscription_rate(struct subscription *subscription, double max_rate_hz,
+                                struct error *err);
+NODISCARD int subscription_since(struct subscription *subscription, const char *epoch,
+                                 const char *since, struct error *err);
 
 struct subscriber;
 

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/path_guard.h"
+#include "base/utf8.h"
 #include "burner/channel.h"
 #include "burner/glob.h"
 #include "burner/source_tree.h"
@@ -94,33 +95,6 @@ static char *join(const char *folder, const char *name)
 
 /* --- names --------------------------------------------------------------------------------- */
 
-/* Strict: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
-static bool is_utf8(const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
-        unsigned first = *at++;
-        if (first < 0x80) {
-            continue;
-        }
-        size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-        if (first < 0xC2 || first > 0xF4) {
-            return false;
-        }
-        unsigned value = first & (0x3FU >> more);
-        for (size_t i = 0; i < more; i++, at++) {
-            if ((*at & 0xC0) != 0x80) {
-                return false;
-            }
-            value = value << 6 | (*at & 0x3FU);
-        }
-        if ((more == 2 && value < 0x800) || (more == 3 && (value < 0x10000 || value > 0x10FFFF)) ||
-            (value >= 0xD800 && value <= 0xDFFF)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int check_name(const struct source_node *parent, const char *name, struct error *err)
 {
     const char *reason = NULL;
@@ -128,7 +102,7 @@ static int check_name(const struct source_node *parent, const char *name, struct
     char *path = xasprintf("%s/%s", parent->parent == NULL ? "" : folder, name);
     if (strlen(name) > NAME_BYTES_MAX) {
         reason = "is longer than 255 bytes";
-    } else if (!is_utf8(name)) {
+    } else if (!utf8_is_valid(name)) {
         reason = "is not valid UTF-8";
     } else if (strlen(path) > DISC_PATH_BYTES_MAX) {
         reason = "lies too deep";

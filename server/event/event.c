@@ -87,18 +87,20 @@ static void number(int value, char out[16])
 /* The text with `room` unused bytes before it. */
 static char *render(const struct event *event, const char *epoch, size_t room, size_t *length)
 {
-    char when[CLOCK_TEXT_SIZE], job[2 * ID_SIZE], recorder[6 * SUBJECT_RECORDER_SIZE], copy[16], attempt[16];
+    char when[CLOCK_TEXT_SIZE], job[2 * ID_SIZE], recorder[6 * SUBJECT_RECORDER_SIZE], copy[16],
+        attempt[16];
     clock_to_text(event->time_ms, when);
     quote(event->subject.job, job, sizeof(job));
     quote(event->subject.recorder, recorder, sizeof(recorder));
     number(event->subject.copy, copy);
     number(event->subject.attempt, attempt);
     char head[1024];
-    size_t head_length = (size_t)snprintf(
-        head, sizeof(head),
-        "{\"epoch\":\"%s\",\"seq\":%" PRId64 ",\"time\":\"%s\",\"type\":\"%s\",\"job\":%s,\"copy\":%s,"
-        "\"attempt\":%s,\"recorder\":%s,\"data\":",
-        epoch, event->seq, when, event_type_to_text(event->type), job, copy, attempt, recorder);
+    size_t head_length = (size_t)snprintf(head, sizeof(head),
+                                          "{\"epoch\":\"%s\",\"seq\":%" PRId64
+                                          ",\"time\":\"%s\",\"type\":\"%s\",\"job\":%s,\"copy\":%s,"
+                                          "\"attempt\":%s,\"recorder\":%s,\"data\":",
+                                          epoch, event->seq, when, event_type_to_text(event->type),
+                                          job, copy, attempt, recorder);
     char *text = xcalloc(1, room + head_length + event->data_length + 2);
     memcpy(text + room, head, head_length);
     memcpy(text + room + head_length, event->data, event->data_length);

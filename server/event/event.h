@@ -50,7 +50,8 @@ struct event_subject {
     int copy;
     int attempt;
     char recorder[SUBJECT_RECORDER_SIZE];
-    bool job_is_terminal; /* a job.state into a terminal state, or job.deleted: closes until=terminal */
+    bool
+        job_is_terminal; /* a job.state into a terminal state, or job.deleted: closes until=terminal */
 };
 
 /* One published event. Immutable and counted: event_unref() when done. */
@@ -59,10 +60,11 @@ struct event {
     int64_t time_ms;
     enum event_type type;
     struct event_subject subject;
-    bool is_state;      /* kept and replayed; false: a stream event */
-    char stream_key[96]; /* coalescing key of a stream event, for a client's rate limit: copy and kind */
+    bool is_state; /* kept and replayed; false: a stream event */
+    char stream_key
+        [96]; /* coalescing key of a stream event, for a client's rate limit: copy and kind */
     uint64_t stream_hash; /* of stream_key */
-    char *data;          /* JSON object text */
+    char *data;           /* JSON object text */
     size_t data_length;
     int references; /* atomic */
     char *frame;    /* atomic: see event_frame() */
@@ -93,7 +95,8 @@ struct event *event_log_publish(struct event_log *log, int64_t time_ms, enum eve
 
 /* Any thread. */
 const char *event_log_epoch(const struct event_log *log);
-int64_t event_log_last_seq(struct event_log *log);   /* of the last published; first_seq - 1 = none yet */
+int64_t
+event_log_last_seq(struct event_log *log); /* of the last published; first_seq - 1 = none yet */
 int64_t event_log_oldest_seq(struct event_log *log); /* of the oldest state event kept; 0 = none */
 
 /* Any thread. The first event with a number above `after` for which `wanted(event, arg)` is true (called

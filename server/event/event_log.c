@@ -132,7 +132,8 @@ static uint64_t hash_of(const char *key)
     return hash;
 }
 
-static struct stream **bucket_locked(struct event_log *log, const struct event *event) REQUIRES(log->lock)
+static struct stream **bucket_locked(struct event_log *log, const struct event *event)
+    REQUIRES(log->lock)
 {
     return &log->buckets[event->stream_hash % STREAM_BUCKETS];
 }
@@ -302,8 +303,8 @@ static int64_t lag_locked(const struct event_log *log, int64_t after) REQUIRES(l
 }
 
 static struct event *next_state_locked(struct event_log *log, struct event_cursor *cursor,
-                                       bool (*wanted)(const struct event *event, void *arg), void *arg)
-    REQUIRES(log->lock)
+                                       bool (*wanted)(const struct event *event, void *arg),
+                                       void *arg) REQUIRES(log->lock)
 {
     int64_t from = cursor->looked > cursor->after ? cursor->looked : cursor->after;
     for (size_t i = place_locked(log, from); i < log->count; i++) {
@@ -317,8 +318,8 @@ static struct event *next_state_locked(struct event_log *log, struct event_curso
 }
 
 static struct event *next_stream_locked(struct event_log *log, int64_t after, int64_t below,
-                                        bool (*wanted)(const struct event *event, void *arg), void *arg)
-    REQUIRES(log->lock)
+                                        bool (*wanted)(const struct event *event, void *arg),
+                                        void *arg) REQUIRES(log->lock)
 {
     struct stream *stream = log->last;
     if (stream == NULL || stream->event->seq <= after) {

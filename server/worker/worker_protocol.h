@@ -29,6 +29,7 @@
 #define BURND_WORKER_PROTOCOL_H
 
 #include "base/error.h"
+#include "base/words.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,11 +59,6 @@
 #define MEDIUM_STATES(X) X(BLANK, "blank") X(APPENDABLE, "appendable") X(CLOSED, "closed") \
     X(DAMAGED, "damaged") X(UNSUPPORTED, "unsupported") X(NOT_READY, "not_ready")
 /* clang-format on */
-
-#define DECLARE_WORDS(list, type, PREFIX) \
-    enum type { list(PREFIX##_X) PREFIX##_COUNT }; \
-    const char *type##_to_text(enum type value); \
-    int type##_from_text(const char *word, enum type *out) /* 0, or -1 for an unknown word */
 
 #define OPERATION_X(n, w) OPERATION_##n,
 #define PHASE_X(n, w) PHASE_##n,

@@ -214,13 +214,14 @@ static void envelope_has_the_documented_members(void **state)
     clock_hold(1782907200123, 0);
     struct event_log *log = event_log_new("01EP", 1);
     struct event_subject subject = {.job = "job_1", .copy = 2, .attempt = 0, .recorder = "a\"b"};
-    struct event *event =
-        event_log_publish(log, 1000, EVENT_COPY_STATE, &subject, xstrdup("{\"from\":\"pending\"}"), NULL);
+    struct event *event = event_log_publish(log, 1782907200123, EVENT_COPY_STATE, &subject,
+                                            xstrdup("{\"from\":\"pending\"}"), NULL);
     size_t length = 0, frame_length = 0;
     char *text = event_envelope(event, "01EP", &length);
-    assert_string_equal(text, "{\"epoch\":\"01EP\",\"seq\":1,\"time\":\"2026-07-01T12:00:00.123Z\","
-                              "\"type\":\"copy.state\",\"job\":\"job_1\",\"copy\":2,\"attempt\":null,"
-                              "\"recorder\":\"a\\\"b\",\"data\":{\"from\":\"pending\"}}");
+    assert_string_equal(text,
+                        "{\"epoch\":\"01EP\",\"seq\":1,\"time\":\"2026-07-01T12:00:00.123Z\","
+                        "\"type\":\"copy.state\",\"job\":\"job_1\",\"copy\":2,\"attempt\":null,"
+                        "\"recorder\":\"a\\\"b\",\"data\":{\"from\":\"pending\"}}");
     assert_int_equal(length, strlen(text));
     char *frame = event_frame(event, "01EP", &frame_length);
     assert_string_equal(frame, text);

@@ -97,7 +97,8 @@ static void device_says_null_for_what_is_not_known(void **state)
     assert_string_equal(text_of(device, "recorder"), "r1");
     assert_true(json_is_null(json_object_get(device, "node")));
     assert_true(json_is_null(json_object_get(device, "at_lba")));
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(device, "sense"), "asc")), 12);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(device, "sense"), "asc")),
+                     12);
     assert_true(json_is_null(json_object_get(json_object_get(device, "library"), "code")));
     json_decref(body);
 }

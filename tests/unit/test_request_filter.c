@@ -29,10 +29,10 @@ static const struct request_filter filter = {
 static void only_known_hosts_are_answered(void **state)
 {
     (void)state;
-    static const char *const good[] = {"localhost",      "LOCALHOST:1", "127.0.0.1:8080", "[::1]",
-                                       "[::1]:80",       "192.0.2.7",   "192.0.2.7:9",    "burn.example",
-                                       "Burn.Example:7", "kiosk:8443"};
-    static const char *const bad[] = {"",          "evil.example",  "localhost.evil.example",
+    static const char *const good[] = {
+        "localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]",          "[::1]:80",
+        "192.0.2.7", "192.0.2.7:9", "burn.example",   "Burn.Example:7", "kiosk:8443"};
+    static const char *const bad[] = {"",           "evil.example", "localhost.evil.example",
                                       "localhost:", "localhost:x",  "localhost:70000",
                                       "[::1",       "[::1]x",       "kiosk",
                                       "kiosk:80",   "127.0.0.1 x",  "192.0.2.8",
@@ -90,8 +90,10 @@ static void smuggled_headers_are_refused(void **state)
     (void)state;
     static const char *const fine[][2] = {
         {"Host", "localhost"}, {"Content-Length", "3"}, {"Accept", "a"}, {"Accept", "b"}};
-    static const char *const chunked[][2] = {{"Host", "localhost"}, {"Transfer-Encoding", "Chunked"}};
-    static const char *const both[][2] = {{"Transfer-Encoding", "chunked"}, {"Content-Length", "3"}};
+    static const char *const chunked[][2] = {{"Host", "localhost"},
+                                             {"Transfer-Encoding", "Chunked"}};
+    static const char *const both[][2] = {{"Transfer-Encoding", "chunked"},
+                                          {"Content-Length", "3"}};
     static const char *const lengths[][2] = {{"Content-Length", "3"}, {"content-length", "3"}};
     static const char *const two_hosts[][2] = {{"Host", "a"}, {"Host", "a"}};
     static const char *const coding[][2] = {{"Transfer-Encoding", "gzip, chunked"}};
@@ -180,8 +182,10 @@ static void anything_else_is_no_upgrade(void **state)
         {"Host:", "Host :", ERROR_INVALID_HEADER},
         {"Upgrade: websocket\r\n", "Upgrade: websocket\n", ERROR_INVALID_HEADER},
         {"Upgrade: websocket\r\n", "Upgrade: websocket\r\n folded\r\n", ERROR_INVALID_HEADER},
-        {"Upgrade: websocket\r\n", "Upgrade: websocket\r\nHost: localhost\r\n", ERROR_INVALID_HEADER},
-        {"Upgrade: websocket\r\n", "Upgrade: websocket\r\nContent-Length: 0\r\n", ERROR_INVALID_HEADER},
+        {"Upgrade: websocket\r\n", "Upgrade: websocket\r\nHost: localhost\r\n",
+         ERROR_INVALID_HEADER},
+        {"Upgrade: websocket\r\n", "Upgrade: websocket\r\nContent-Length: 0\r\n",
+         ERROR_INVALID_HEADER},
         {"\r\n\r\n", "\r\n", ERROR_INVALID_HEADER},
         {"\r\n\r\n", "\r\n\r\nmore", ERROR_INVALID_HEADER},
     };
@@ -218,8 +222,9 @@ static void target_is_split_and_decoded(void **state)
 static void bad_targets_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"*",       "a",        "/?x=%00", "/?x=%ff", "/?x=%c0%80",
-                                      "/?x=%zz", "/?x=1&x=2", "/?x=%",   "/?%ed%a0%80=1"};
+    static const char *const bad[] = {"*",         "a",          "/?x=%00",
+                                      "/?x=%ff",   "/?x=%c0%80", "/?x=%zz",
+                                      "/?x=1&x=2", "/?x=%",      "/?%ed%a0%80=1"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct request_target target;
         struct error err = ERROR_EMPTY;

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct subscription wish(const char *topics, const char *since, const char *rate, const char *until)
+static struct subscription wish(const char *topics, const char *since, const char *rate,
+                                const char *until)
 {
     struct subscription out;
     struct error err = ERROR_EMPTY;
@@ -98,12 +99,12 @@ static void event_goes_to_every_topic_whose_subject_it_names(void **state)
         const char *topics;
         int64_t expected[6];
     } cases[] = {
-        {NULL, {1, 2, 3, 4, 5}},       {"jobs", {1, 2}},
-        {"jobs/a", {1, 2}},            {"jobs/b", {0}},
-        {"recorders", {2, 3}},         {"recorders/r", {2, 3}},
-        {"recorders/x", {0}},          {"queue", {4}},
-        {"server", {5}},               {"discs,images,uploads,attention", {0}},
-        {"jobs/a/messages", {6}},      {"queue,jobs/a/messages", {4, 6}},
+        {NULL, {1, 2, 3, 4, 5}},  {"jobs", {1, 2}},
+        {"jobs/a", {1, 2}},       {"jobs/b", {0}},
+        {"recorders", {2, 3}},    {"recorders/r", {2, 3}},
+        {"recorders/x", {0}},     {"queue", {4}},
+        {"server", {5}},          {"discs,images,uploads,attention", {0}},
+        {"jobs/a/messages", {6}}, {"queue,jobs/a/messages", {4, 6}},
         {"jobs/a/changes", {0}},
     };
     struct event_log *log = event_log_new("ep", 1);
@@ -146,9 +147,12 @@ static void since_is_exclusive_and_a_bad_one_resets(void **state)
     static const struct {
         const char *since;
         int64_t first;
-    } cases[] = {{"ep:1001", 1002},           {"ep:1002", -SUBSCRIBER_WAIT},
-                 {"oldest", 1001},            {"ep:1000", 1001},
-                 {"ep:999", -SUBSCRIBER_RESET}, {"ep:1003", -SUBSCRIBER_RESET},
+    } cases[] = {{"ep:1001", 1002},
+                 {"ep:1002", -SUBSCRIBER_WAIT},
+                 {"oldest", 1001},
+                 {"ep:1000", 1001},
+                 {"ep:999", -SUBSCRIBER_RESET},
+                 {"ep:1003", -SUBSCRIBER_RESET},
                  {"pe:1001", -SUBSCRIBER_RESET}};
     struct event_log *log = event_log_new("ep", 1001);
     tell(log, EVENT_QUEUE_CHANGED, "", "");
