@@ -36,7 +36,8 @@ BURNER_SOURCES = server/burner/channel.c server/burner/digest.c \
 	server/burner/image_builder.c server/burner/image_source.c server/burner/iso_messages.c \
 	server/burner/iso_stream.c server/burner/item_map.c server/burner/op_burn.c \
 	server/burner/op_eject.c server/burner/op_inspect.c server/burner/op_plan.c \
-	server/burner/op_verify.c server/burner/session.c server/burner/source_tree.c \
+	server/burner/op_reclaim.c server/burner/op_verify.c server/burner/session.c \
+	server/burner/source_place.c server/burner/source_root.c server/burner/source_tree.c \
 	server/burner/source_walk.c server/burner/tap.c
 API_SOURCES += api/admit.c api/api.c api/clients.c api/edge.c api/exchange.c api/http.c \
 	api/idempotency.c api/live.c api/live_client.c api/problem.c api/reply.c api/request.c \

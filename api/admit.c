@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See admit.h. The checks are a list; the first that answers ends it. What could be understood in two
- * ways (framing) closes the connection with the refusal: the next bytes may not be a request.
+ * See admit.h. The checks are a list; the first that answers ends it. What could be understood in
+ * two ways (framing) closes the connection with the refusal: the next bytes may not be a request.
  */
 #include "admit.h"
 
@@ -132,7 +132,8 @@ static void check_route(struct exchange *x)
     }
 }
 
-/* A page of another origin may not change anything and not listen. Reading is stopped by the browser. */
+/* A page of another origin may not change anything and not listen. Reading is stopped by the
+ * browser. */
 static void check_origin(struct exchange *x)
 {
     const char *origin = exchange_header(x, "Origin");
@@ -245,8 +246,8 @@ static check *const checks[] = {
     check_query,  check_accept, check_prefer, check_idempotency, check_content,
 };
 
-/* Whether the rest of a refused request is worth reading: a client that waits for "100 Continue" will not
- * send it, and one that sends much gets the answer at once and the connection closed. */
+/* Whether the rest of a refused request is worth reading: a client that waits for "100 Continue"
+ * will not send it, and one that sends much gets the answer at once and the connection closed. */
 static void decide_about_rest(struct exchange *x)
 {
     if (x->reply.closes || !x->has_body) {

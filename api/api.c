@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See api.h. Puts edge, http and live together and takes them apart in the order in which nobody is left
- * talking to somebody who is gone: first no new connections, then the event streams end, then edge, then
- * http, then what they shared. Also hands the core its JSON border.
+ * See api.h. Puts edge, http and live together and takes them apart in the order in which nobody is
+ * left talking to somebody who is gone: first no new connections, then the event streams end, then
+ * edge, then http, then what they shared. Also hands the core its JSON border.
  */
 #include "api.h"
 

@@ -23,9 +23,10 @@ NODISCARD int api_start(struct core *core, const struct api_settings *settings, 
                         struct error *err);
 /* "http://127.0.0.1:8080", with the real port. */
 const char *api_url(const struct api *api);
-/* No new connections; event streams get server.shutting_down (published by the core) and are closed with
- * 1001; requests under way are answered; joins the threads. Blocks for at most two seconds or so; call it
- * on a thread of the pool or after the core loop ended. The core's mailbox must still run. */
+/* No new connections; event streams get server.shutting_down (published by the core) and are
+ * closed with 1001; requests under way are answered; joins the threads. Blocks for at most two
+ * seconds or so; call it on a thread of the pool or after the core loop ended. The core's
+ * mailbox must still run. */
 void api_stop(struct api *api);
 
 /* The JSON border of the core. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * See clients.h. A late client's socket is only shut down, never closed: libmicrohttpd owns the
- * descriptor, notices the end and closes it. Its "connection closed" notice, which ends the record, comes
- * before it closes, so a descriptor in the list is never another client's.
+ * descriptor, notices the end and closes it. Its "connection closed" notice, which ends the record,
+ * comes before it closes, so a descriptor in the list is never another client's.
  */
 #include "clients.h"
 

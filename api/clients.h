@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Every connection is counted here, whoever serves it, so that libmicrohttpd never reaches a limit of its
- * own (0.9.75 then locks itself up). For those that libmicrohttpd serves there is also a record each:
- * absolute deadlines (its own timeout starts anew with every byte, so a client that drips bytes would
- * stay for ever), and the watch for the hang-up of clients whose request is suspended, which it does not
- * look at.
+ * Every connection is counted here, whoever serves it, so that libmicrohttpd never reaches a limit
+ * of its own (0.9.75 then locks itself up). For those that libmicrohttpd serves there is also a
+ * record each: absolute deadlines (its own timeout starts anew with every byte, so a client that
+ * drips bytes would stay for ever), and the watch for the hang-up of clients whose request is
+ * suspended, which it does not look at.
  *
- * Threads: records are made and ended on the http thread; edge reaps and polls; any thread that has a
- * suspended exchange may watch. `lock` guards the list and the deadlines.
+ * Threads: records are made and ended on the http thread; edge reaps and polls; any thread that has
+ * a suspended exchange may watch. `lock` guards the list and the deadlines.
  */
 #ifndef BURND_API_CLIENTS_H
 #define BURND_API_CLIENTS_H
@@ -41,8 +41,8 @@ enum client_owes {
 };
 void client_owes(struct client *client, enum client_owes what);
 
-/* Any thread, while the exchange is suspended: `gone(arg, token)` is called on the edge thread when the
- * client hangs up (closing its sending side counts). Once. */
+/* Any thread, while the exchange is suspended: `gone(arg, token)` is called on the edge thread
+ * when the client hangs up (closing its sending side counts). Once. */
 void client_watch(struct client *client, void (*gone)(void *arg, uint64_t token), void *arg,
                   uint64_t token);
 void client_unwatch(struct client *client);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See edge.h. A connection is `pending` until its first bytes, which are only peeked at, tell where it
- * belongs. The first byte that differs from the event stream's request line sends it to http; only that
- * one path waits for its whole head (8 KiB, five seconds), which is then read strictly; libwebsockets
- * gets a head of our own making. What is not a valid upgrade goes untouched to http, which answers in
- * the usual form.
+ * See edge.h. A connection is `pending` until its first bytes, which are only peeked at, tell where
+ * it belongs. The first byte that differs from the event stream's request line sends it to http;
+ * only that one path waits for its whole head (8 KiB, five seconds), which is then read strictly;
+ * libwebsockets gets a head of our own making. What is not a valid upgrade goes untouched to http,
+ * which answers in the usual form.
  *
- * epoll is edge-triggered for pending sockets: peeking leaves the bytes there, and a level-triggered
- * descriptor would never stop reporting them. A socket leaves our epoll set before it is handed over.
+ * epoll is edge-triggered for pending sockets: peeking leaves the bytes there, and a
+ * level-triggered descriptor would never stop reporting them. A socket leaves our epoll set before
+ * it is handed over.
  *
- * TLS is not spoken yet: a ClientHello is answered with an alert. When it comes, its plain side enters
- * as one more pending connection.
+ * TLS is not spoken yet: a ClientHello is answered with an alert. When it comes, its plain side
+ * enters as one more pending connection.
  */
 #include "edge.h"
 
@@ -290,8 +291,8 @@ static void route_head(struct edge *edge, struct pending *pending, const char *b
     upgrade_head_release(&head);
 }
 
-/* Bytes of the head with its empty line; 0 = not there yet. Bare line feeds end it too: such a head is no
- * upgrade, and http must not wait for what will not come. */
+/* Bytes of the head with its empty line; 0 = not there yet. Bare line feeds end it too: such a
+ * head is no upgrade, and http must not wait for what will not come. */
 static size_t head_length(const char *bytes, size_t length)
 {
     static const char *const ends[] = {"\r\n\r\n", "\n\n", "\n\r\n"};

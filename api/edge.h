@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The edge thread: accepts connections on the one port and decides, before a byte is consumed, who serves
- * them: http for everything, live for a valid WebSocket upgrade of /api/v1/events. It also keeps the
- * absolute deadlines, notices hang-ups of suspended requests and wakes streams (clients.h, streams.h).
+ * The edge thread: accepts connections on the one port and decides, before a byte is consumed, who
+ * serves them: http for everything, live for a valid WebSocket upgrade of /api/v1/events. It also
+ * keeps the absolute deadlines, notices hang-ups of suspended requests and wakes streams
+ * (clients.h, streams.h).
  */
 #ifndef BURND_API_EDGE_H
 #define BURND_API_EDGE_H

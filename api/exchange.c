@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See exchange.h (what handlers see) and exchange_driver.h (how an exchange moves between threads). Here:
- * reading the request, moving, waiting with a watch for hang-up. Answers are made in reply.c.
+ * See exchange.h (what handlers see) and exchange_driver.h (how an exchange moves between threads).
+ * Here: reading the request, moving, waiting with a watch for hang-up. Answers are made in reply.c.
  *
- * A suspended exchange stands in http's list, so that the stop can find it: one that does not come back
- * in time is abandoned, its connection is answered 503 without it, and whoever has it frees it.
+ * A suspended exchange stands in http's list, so that the stop can find it: one that does not come
+ * back in time is abandoned, its connection is answered 503 without it, and whoever has it frees
+ * it.
  */
 #include "exchange_driver.h"
 
@@ -344,7 +345,8 @@ static void advance(struct exchange *x)
     }
 }
 
-/* Http thread: leave for elsewhere. The connection is suspended before another thread can resume it. */
+/* Http thread: leave for elsewhere. The connection is suspended before another thread can resume
+ * it. */
 static void depart(struct exchange *x)
 {
     suspend(x);

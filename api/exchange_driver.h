@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The inside of an exchange: what http.c, exchange.c, reply.c, idempotency.c and sse.c share and handlers
- * do not see.
+ * The inside of an exchange: what http.c, exchange.c, reply.c, idempotency.c and sse.c share and
+ * handlers do not see.
  *
- * An exchange belongs to one thread at a time. `place` says to which kind: HTTP (its connection runs),
- * CORE, POOL, or HELD (edge watches for its event). A step that wants to go on elsewhere leaves a note
- * (`next`), and the exchange moves after the step has returned (exchange_advance), so a step may touch it
- * until its end. Moving away from HTTP suspends the connection first; moving back resumes it, and
- * libmicrohttpd calls the access handler again, which takes the next step or queues the answer.
+ * An exchange belongs to one thread at a time. `place` says to which kind: HTTP (its connection
+ * runs), CORE, POOL, or HELD (edge watches for its event). A step that wants to go on elsewhere
+ * leaves a note (`next`), and the exchange moves after the step has returned (exchange_advance), so
+ * a step may touch it until its end. Moving away from HTTP suspends the connection first; moving
+ * back resumes it, and libmicrohttpd calls the access handler again, which takes the next step or
+ * queues the answer.
  */
 #ifndef BURND_API_EXCHANGE_DRIVER_H
 #define BURND_API_EXCHANGE_DRIVER_H

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See http.h. libmicrohttpd calls handle() once with the head, then with pieces of the body, then with
- * nothing, and again after each resumption. The first call decides about everything that the head tells
- * (admit.c); a refused request's body is swallowed when it is small, so that the connection lives and the
- * client reads its answer.
+ * See http.h. libmicrohttpd calls handle() once with the head, then with pieces of the body, then
+ * with nothing, and again after each resumption. The first call decides about everything that the
+ * head tells (admit.c); a refused request's body is swallowed when it is small, so that the
+ * connection lives and the client reads its answer.
  *
- * Traps of libmicrohttpd 0.9.75 that are heeded here: its own connection limit is never reached (clients.h
- * counts), the external logger is the first option, and suspended connections are resumed before it is
- * stopped.
+ * Traps of libmicrohttpd 0.9.75 that are heeded here: its own connection limit is never reached
+ * (clients.h counts), the external logger is the first option, and suspended connections are
+ * resumed before it is stopped.
  */
 #include "http.h"
 
@@ -122,7 +122,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
     return exchange_continue(x) ? reply_queue(x) : MHD_YES;
 }
 
-/* Called with the raw target as soon as the request line is there; the result is the first `*context`. */
+/* Called with the raw target as soon as the request line is there; the result is the first
+ * `*context`. */
 static void *on_target(void *arg, const char *target, struct MHD_Connection *connection)
 {
     struct http *http = arg;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The http thread: libmicrohttpd serving the connections that edge hands over. It reads heads and bodies
- * within limits, refuses what the filter refuses, finds the route and drives exchanges (exchange.h).
+ * The http thread: libmicrohttpd serving the connections that edge hands over. It reads heads and
+ * bodies within limits, refuses what the filter refuses, finds the route and drives exchanges
+ * (exchange.h).
  *
  * It accepts nothing itself and has no listening socket. Handlers never block on this thread.
  */
@@ -24,7 +25,8 @@
 
 struct MHD_Daemon;
 
-/* Filled by the maker, then owned by http.c; the other files of the exchange use what is marked so. */
+/* Filled by the maker, then owned by http.c; the other files of the exchange use what is marked
+ * so. */
 struct http {
     struct core *core;
     const struct request_filter *filter;
@@ -46,8 +48,9 @@ struct http {
 NODISCARD int http_start(struct http *http, struct error *err);
 /* Edge thread. Takes the socket, which has been counted (clients_enter). */
 void http_take(struct http *http, int owned_fd, const struct sockaddr *peer, socklen_t peer_length);
-/* Waiting requests are answered 503, others get two seconds. The core's mailbox must run; edge must run
- * no more. True: nothing is left, `http` may be freed; false: the core still has a request of it. */
+/* Waiting requests are answered 503, others get two seconds. The core's mailbox must run; edge
+ * must run no more. True: nothing is left, `http` may be freed; false: the core still has a
+ * request of it. */
 NODISCARD bool http_stop(struct http *http);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Idempotency-Key around a handler: before it runs, the core says whether this key was answered already
- * (then that answer goes out) or is being worked on; after it, a 2xx answer is kept before it is sent, so
- * that a client which never saw it gets the same one again.
+ * Idempotency-Key around a handler: before it runs, the core says whether this key was answered
+ * already (then that answer goes out) or is being worked on; after it, a 2xx answer is kept before
+ * it is sent, so that a client which never saw it gets the same one again.
  *
- * The scope is method and path; the query counts as part of the body, since it says what is asked for
- * (a dry run is no submission). Reading runs on the http thread, the rest on the core thread.
+ * The scope is method and path; the query counts as part of the body, since it says what is asked
+ * for (a dry run is no submission). Reading runs on the http thread, the rest on the core thread.
  */
 #include "exchange_driver.h"
 

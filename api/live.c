@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See live.h. One thread, libwebsockets' own poll loop; from outside only lws_cancel_service() is called,
- * by those who put something into the inbox and by the event log's listener.
+ * See live.h. One thread, libwebsockets' own poll loop; from outside only lws_cancel_service() is
+ * called, by those who put something into the inbox and by the event log's listener.
  *
  * A client is looked at when something was published or its time has come: prepare() puts its next
- * message in place and a writable callback is asked for. While that callback does not come the client is
- * blocked, and its lag is judged here, at the publication: a blocked client never gets a callback.
+ * message in place and a writable callback is asked for. While that callback does not come the
+ * client is blocked, and its lag is judged here, at the publication: a blocked client never gets a
+ * callback.
  *
- * Facts about libwebsockets 4.1.6 that this file depends on: tx_packet_size must exceed every message, or
- * each write leaves the connection "choked"; server_string must not be empty; adopting with a read buffer
- * logs an error line each time; the text of a frame may be shared by all clients, since its head is
- * written into the bytes before it and server frames are not masked.
+ * Facts about libwebsockets 4.1.6 that this file depends on: tx_packet_size must exceed every
+ * message, or each write leaves the connection "choked"; server_string must not be empty; adopting
+ * with a read buffer logs an error line each time; the text of a frame may be shared by all
+ * clients, since its head is written into the bytes before it and server frames are not masked.
  */
 #include "live.h"
 
@@ -163,7 +164,8 @@ static void drop_adopting(struct live *live, unsigned long serial)
     }
 }
 
-/* The path of the head that we write is the newcomer's number: by it the new session finds its own. */
+/* The path of the head that we write is the newcomer's number: by it the new session finds its
+ * own. */
 static void adopt(struct live *live, struct newcomer *newcomer)
 {
     char head[400];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What one WebSocket client is told and may say, without libwebsockets: the next message to write, the
- * small JSON operations that it may send, and why it is closed. Live thread.
+ * What one WebSocket client is told and may say, without libwebsockets: the next message to write,
+ * the small JSON operations that it may send, and why it is closed. Live thread.
  */
 #ifndef BURND_API_LIVE_CLIENT_H
 #define BURND_API_LIVE_CLIENT_H
@@ -35,8 +35,9 @@ void live_client_init(struct live_client *client, struct event_log *log,
                       struct subscriber *owned_subscriber);
 void live_client_release(struct live_client *client);
 
-/* True: `text` is to be written, or, when it is NULL, the client is to be closed. False: nothing before
- * `*due_ms` (monotonic) unless something is published. `ending`: close with 1001 when all was said. */
+/* True: `text` is to be written, or, when it is NULL, the client is to be closed. False: nothing
+ * before `*due_ms` (monotonic) unless something is published. `ending`: close with 1001 when all
+ * was said. */
 bool live_client_prepare(struct live_client *client, int64_t now_ms, bool ending, int64_t *due_ms);
 void live_client_sent(struct live_client *client);
 bool live_client_has_lagged(const struct live_client *client);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See problem.h. The table below is the only place that knows statuses and titles; a unit test walks
- * ERROR_CODES and fails on a code without a row.
+ * See problem.h. The table below is the only place that knows statuses and titles; a unit test
+ * walks ERROR_CODES and fails on a code without a row.
  */
 #include "problem.h"
 
+#include "base/utf8.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -118,8 +121,13 @@ bool problem_is_retryable(enum error_code code)
 
 static json_t *text_or_null(const char *text)
 {
-    json_t *value = text[0] != '\0' ? json_string(text) : NULL;
-    return value != NULL ? value : json_null(); /* a message cut by a library may be bad UTF-8 */
+    if (text[0] == '\0') {
+        return json_null();
+    }
+    char *good = utf8_repaired(text); /* it may name a file, or be cut by a library */
+    json_t *value = json_string(good);
+    free(good);
+    return value;
 }
 
 static json_t *count_or_null(int64_t value)

@@ -106,7 +106,7 @@ struct recorder_request {
 
 /* A waiter for the end of an operation: belongs to the core, and outlives a client that leaves. */
 struct operation_wait {
-    struct exchange *x; /* NULL: nobody waits any more */
+    struct exchange *x;         /* NULL: nobody waits any more */
     struct core_wait *patience; /* of Prefer: wait=N; NULL = over */
     bool is_starting, is_over, has_failed;
     struct error error;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Answers: what a handler says becomes a body and headers here (any thread), and, on the http thread,
- * libmicrohttpd's response with the headers that every answer carries. 304 is decided here too, and no
- * problem leaves without its request id.
+ * Answers: what a handler says becomes a body and headers here (any thread), and, on the http
+ * thread, libmicrohttpd's response with the headers that every answer carries. 304 is decided here
+ * too, and no problem leaves without its request id.
  */
 #include "exchange_driver.h"
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See request.h.
+ * See request.h. The path is matched as it was sent, segment by segment, and only what a parameter
+ * caught is decoded: an escaped slash is a part of a name, never a border. libmicrohttpd's own
+ * decoding is off, because it lets bad escapes pass.
  */
 #include "request.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,39 +21,6 @@ static int hex_digit(char c)
     }
     c = (char)(c | 0x20);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Bytes of the UTF-8 sequence at `text`; 0 = none (RFC 3629: shortest form, no surrogates). */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80) {
-        return 1;
-    }
-    size_t more = text[0] >= 0xF0 ? 3 : text[0] >= 0xE0 ? 2 : 1;
-    if (text[0] < 0xC2 || text[0] > 0xF4) {
-        return 0;
-    }
-    for (size_t i = 1; i <= more; i++) {
-        if ((text[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
-    bool too_high = (text[0] == 0xED && text[1] > 0x9F) || (text[0] == 0xF4 && text[1] > 0x8F);
-    return overlong || too_high ? 0 : more + 1;
-}
-
-static bool is_utf8(const char *text)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at != '\0') {
-        size_t length = utf8_length(at);
-        if (length == 0) {
-            return false;
-        }
-        at += length;
-    }
-    return true;
 }
 
 int percent_decode(char *text, bool plus)
@@ -72,7 +42,7 @@ int percent_decode(char *text, bool plus)
         }
     }
     *to = '\0';
-    return is_utf8(text) ? 0 : -1;
+    return utf8_is_valid(text) ? 0 : -1;
 }
 
 int request_number(const char *text)
@@ -161,7 +131,8 @@ const char *request_query(const struct request_target *target, const char *name)
     return NULL;
 }
 
-/* `name` in the space separated list; an item that ends in '*' allows every name with that beginning. */
+/* `name` in the space separated list; an item that ends in '*' allows every name with that
+ * beginning. */
 static bool is_listed(const char *list, const char *name)
 {
     while (list != NULL && *list != '\0') {
@@ -208,8 +179,8 @@ static int take_parameter(struct route_match *match, size_t *count, const char *
     return percent_decode(value, false);
 }
 
-/* Literal segments are compared as they were sent: names of ours need no escapes. `match` NULL = only
- * whether it fits. */
+/* Literal segments are compared as they were sent: names of ours need no escapes. `match` NULL =
+ * only whether it fits. */
 static bool fits(const char *pattern, const char *path, struct route_match *match)
 {
     size_t count = 0;
@@ -230,7 +201,8 @@ static bool fits(const char *pattern, const char *path, struct route_match *matc
     return *path == '\0';
 }
 
-/* Literal before parameter, whatever the order of the table: "/jobs/plan" is not a job called plan. */
+/* Literal before parameter, whatever the order of the table: "/jobs/plan" is not a job called
+ * plan. */
 static const struct route *best_pattern(const char *path)
 {
     const struct route *best = NULL;

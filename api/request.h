@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The request target and the headers with a grammar of their own: path and query are split, decoded and
- * checked here (no %00, no bad UTF-8, nothing given twice), and the path is matched against the patterns
- * of the route table. Pure functions and values; any thread.
+ * The request target and the headers with a grammar of their own: path and query are split, decoded
+ * and checked here (no %00, no bad UTF-8, nothing given twice), and the path is matched against the
+ * patterns of the route table. Pure functions and values; any thread.
  */
 #ifndef BURND_API_REQUEST_H
 #define BURND_API_REQUEST_H
@@ -26,8 +26,8 @@ struct request_target {
     size_t query_count;
 };
 
-/* -1: invalid_query (a parameter is not decodable, or given twice), or not_found for a target that is no
- * path. Release it in any case. */
+/* -1: invalid_query (a parameter is not decodable, or given twice), or not_found for a target
+ * that is no path. Release it in any case. */
 NODISCARD int request_target_parse(const char *raw, struct request_target *out, struct error *err);
 void request_target_release(struct request_target *target);
 /* NULL = not given. */

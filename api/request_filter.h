@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a request must look like before anything else looks at it: which hosts and origins burnd answers
- * for (against DNS rebinding and foreign pages), headers that libmicrohttpd 0.9.75 lets pass although two
- * readers could understand them differently (request smuggling), and the strict reading of a WebSocket
- * upgrade. Pure functions over text; edge and http use the same ones. Any thread.
+ * What a request must look like before anything else looks at it: which hosts and origins burnd
+ * answers for (against DNS rebinding and foreign pages), headers that libmicrohttpd 0.9.75 lets
+ * pass although two readers could understand them differently (request smuggling), and the strict
+ * reading of a WebSocket upgrade. Pure functions over text; edge and http use the same ones. Any
+ * thread.
  */
 #ifndef BURND_API_REQUEST_FILTER_H
 #define BURND_API_REQUEST_FILTER_H
@@ -19,8 +20,8 @@ struct request_filter {
     size_t allowed_origin_count;
 };
 
-/* Host header (or authority of an absolute target), with or without a port. A wildcard listen address
- * answers for every IP literal: rebinding needs a name. */
+/* Host header (or authority of an absolute target), with or without a port. A wildcard listen
+ * address answers for every IP literal: rebinding needs a name. */
 bool request_filter_host(const struct request_filter *filter, const char *host);
 
 /* Whether `origin` is the origin of `host` itself, or one of allowed_origins. */
@@ -68,8 +69,8 @@ struct upgrade_head {
     struct upgrade_headers headers;
 };
 
-/* `head` up to and with its empty line. 0: a valid upgrade for a host and origin that we answer for;
- * release it. -1: anything else; libmicrohttpd shall answer. */
+/* `head` up to and with its empty line. 0: a valid upgrade for a host and origin that we answer
+ * for; release it. -1: anything else; libmicrohttpd shall answer. */
 NODISCARD int upgrade_head_parse(const struct request_filter *filter, const char *head,
                                  size_t length, struct upgrade_head *out, struct error *err);
 void upgrade_head_release(struct upgrade_head *head);

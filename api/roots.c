@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/path_guard.h"
+#include "base/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -120,13 +121,6 @@ static int read_names(DIR *folder, struct tree_request *request, const char *sho
 
 /* --- showing it ---------------------------------------------------------------------------- */
 
-static bool is_utf8(const char *text)
-{
-    json_t *probe = json_string(text);
-    json_decref(probe);
-    return probe != NULL;
-}
-
 static json_t *hex_text(const char *bytes)
 {
     char *text = xcalloc(strlen(bytes) * 2 + 1, 1);
@@ -166,7 +160,7 @@ static json_t *view_entry(const struct tree_request *request, int folder_fd, con
     json_t *object = json_object();
     const char *slash = request->path[0] != '\0' ? "/" : "";
     char *path = xasprintf("%s%s%s", request->path, slash, name);
-    bool nameable = is_utf8(name);
+    bool nameable = utf8_is_valid(name);
     json_object_set_new(object, "name", view_text(name));
     json_object_set_new(object, "path", view_text(path));
     json_object_set_new(object, "source",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See site.h. The list is sorted by path and does not change after the start; answers point into it.
+ * See site.h. The list is sorted by path and does not change after the start; answers point into
+ * it.
  */
 #include "site.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See sse.h. A stream's answer is produced by read_stream(), which libmicrohttpd calls when the socket
- * takes more: it fills a buffer from the subscriber and, when there is nothing, suspends the connection
- * and parks the stream. A page is an exchange that edge holds until its first event or its deadline.
+ * See sse.h. A stream's answer is produced by read_stream(), which libmicrohttpd calls when the
+ * socket takes more: it fills a buffer from the subscriber and, when there is nothing, suspends the
+ * connection and parks the stream. A page is an exchange that edge holds until its first event or
+ * its deadline.
  *
- * until=terminal must not miss a job that ends between the question and the subscription: both are made
- * in one step on the core thread, which is the one that publishes.
+ * until=terminal must not miss a job that ends between the question and the subscription: both are
+ * made in one step on the core thread, which is the one that publishes.
  */
 #include "sse.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See streams.h. New streams come through an inbox under a lock; the list itself is edge's alone. Whoever
- * gives a stream away wakes edge afterwards, so that nothing published in between is slept over.
+ * See streams.h. New streams come through an inbox under a lock; the list itself is edge's alone.
+ * Whoever gives a stream away wakes edge afterwards, so that nothing published in between is slept
+ * over.
  */
 #include "streams.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Who waits for events in the http server: SSE streams and long polls (sse.c). Edge looks after them
- * while their connections are suspended: a publication, a heartbeat, a deadline or the client's hang-up
- * wakes them.
+ * Who waits for events in the http server: SSE streams and long polls (sse.c). Edge looks after
+ * them while their connections are suspended: a publication, a heartbeat, a deadline or the
+ * client's hang-up wakes them.
  *
- * A stream belongs to one thread at a time, and `owner` says to whom: the http thread (it runs), nobody
- * (parked: edge takes it for a look), or nobody ever again (retired: edge frees it).
+ * A stream belongs to one thread at a time, and `owner` says to whom: the http thread (it runs),
+ * nobody (parked: edge takes it for a look), or nobody ever again (retired: edge frees it).
  */
 #ifndef BURND_API_STREAMS_H
 #define BURND_API_STREAMS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See subscriber.h. The log offers events in order, under its lock; wants() below says which this client
- * takes now. For a stream event that is not due yet it notes when it will be.
+ * See subscriber.h. The log offers events in order, under its lock; wants() below says which this
+ * client takes now. For a stream event that is not due yet it notes when it will be.
  */
 #include "subscriber.h"
 

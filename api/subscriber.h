@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One event client of any kind: which topics it wants, where it stands in the log, how often it takes
- * progress, when it is finished or has fallen behind. WebSocket, SSE and the JSON page differ only in how
- * they write what subscriber_next() gives.
+ * One event client of any kind: which topics it wants, where it stands in the log, how often it
+ * takes progress, when it is finished or has fallen behind. WebSocket, SSE and the JSON page differ
+ * only in how they write what subscriber_next() gives.
  *
- * Progress is coalesced by passing over: a point that comes before its time is left where it is, and when
- * the time has come the log has only the latest. A point that a state event overtook is dropped, so that
- * numbers ascend for every reader.
+ * Progress is coalesced by passing over: a point that comes before its time is left where it is,
+ * and when the time has come the log has only the latest. A point that a state event overtook is
+ * dropped, so that numbers ascend for every reader.
  *
  * A subscriber belongs to one thread at a time.
  */
@@ -73,8 +73,8 @@ enum subscriber_result subscriber_next(struct subscriber *subscriber, int64_t no
 /* Something was written by other means (hello, pong): the silence begins anew. */
 void subscriber_spoke(struct subscriber *subscriber, int64_t now_ms);
 
-/* For a client that takes nothing: the number from which its lag counts (what it replays does not), and
- * whether that is too far behind. */
+/* For a client that takes nothing: the number from which its lag counts (what it replays does
+ * not), and whether that is too far behind. */
 int64_t subscriber_lag_from(const struct subscriber *subscriber);
 bool subscriber_has_lagged(struct event_log *log, int64_t lag_from);
 
@@ -82,8 +82,8 @@ bool subscriber_has_lagged(struct event_log *log, int64_t lag_from);
 int64_t subscriber_seq(const struct subscriber *subscriber);
 bool subscriber_was_resumed(const struct subscriber *subscriber);
 
-/* The envelope of an event about the connection (seq null), malloc()ed with EVENT_HEADROOM bytes before
- * it, which free() must be given: notice_free(). `data` is JSON text. */
+/* The envelope of an event about the connection (seq null), malloc()ed with EVENT_HEADROOM bytes
+ * before it, which free() must be given: notice_free(). `data` is JSON text. */
 char *notice_new(const char *epoch, const char *type, const char *data, size_t *length);
 void notice_free(char *text);
 char *notice_hello(struct event_log *log, const struct subscriber *subscriber, size_t *length);

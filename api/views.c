@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "problem.h"
 
 #include <stdlib.h>
@@ -22,33 +23,9 @@
 
 /* --- values -------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at `text`, 0 when there is none. jansson judges overlong forms and
- * surrogates. */
-static size_t character_length(const char *text)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    size_t length = at[0] < 0x80 ? 1 : at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    json_t *probe = json_stringn(text, length);
-    json_decref(probe);
-    return probe != NULL ? length : 0;
-}
-
 static json_t *repaired_text(const char *text)
 {
-    static const char replacement[] = "\xEF\xBF\xBD";
-    char *good = xcalloc(strlen(text) * 3 + 1, 1);
-    size_t used = 0;
-    while (*text != '\0') {
-        size_t length = character_length(text);
-        memcpy(good + used, length > 0 ? text : replacement, length > 0 ? length : 3);
-        used += length > 0 ? length : 3;
-        text += length > 0 ? length : 1;
-    }
+    char *good = utf8_repaired(text);
     json_t *value = json_string(good);
     free(good);
     return value;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The layers of the configuration. Each layer (file, environment, flags) is read in this order and each
- * value applied as it is met, so that a later layer wins; the first value a list gets from a layer throws
- * away what lower layers put there. What a value may be is decided in config_values.c.
+ * The layers of the configuration. Each layer (file, environment, flags) is read in this order and
+ * each value applied as it is met, so that a later layer wins; the first value a list gets from a
+ * layer throws away what lower layers put there. What a value may be is decided in config_values.c.
  *
- * The file stands below the environment and the flags but is named by them, so it is looked for first.
+ * The file stands below the environment and the flags but is named by them, so it is looked for
+ * first.
  *
  * Runs on the main thread before any other exists.
  */
@@ -30,7 +31,14 @@
 enum layer { LAYER_DEFAULT, LAYER_FILE, LAYER_ENVIRONMENT, LAYER_FLAG, LAYER_COUNT };
 
 /* Where an option may stand, and what it takes. */
-enum { IN_FILE = 1, IN_ENVIRONMENT = 2, IN_FLAGS = 4, EVERYWHERE = 7, NO_VALUE = 8, REPEATABLE = 16 };
+enum {
+    IN_FILE = 1,
+    IN_ENVIRONMENT = 2,
+    IN_FLAGS = 4,
+    EVERYWHERE = 7,
+    NO_VALUE = 8,
+    REPEATABLE = 16
+};
 
 struct option_row {
     const char *key;
@@ -103,7 +111,8 @@ static struct config_list *list_of(struct config *config, size_t option)
                                               : NULL;
 }
 
-static int apply(struct reading *r, size_t option, enum layer layer, const char *where, const char *value)
+static int apply(struct reading *r, size_t option, enum layer layer, const char *where,
+                 const char *value)
 {
     char reason[320] = "";
     struct config_list *list = list_of(r->config, option);
@@ -197,7 +206,8 @@ static int read_file(struct reading *r, const char *path, const char *named_by)
     int number = 0;
     int result = 0;
     char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL && result == 0; line = strsep(&rest, "\n")) {
+    for (char *line = strsep(&rest, "\n"); line != NULL && result == 0;
+         line = strsep(&rest, "\n")) {
         result = read_line(r, path, ++number, line);
     }
     free(text);
@@ -242,7 +252,8 @@ static int apply_variable(struct reading *r, size_t option, const char *where, c
     char *copy = xstrdup(value);
     char *rest = copy;
     int result = 0;
-    for (char *item = strsep(&rest, ";\n"); item != NULL && result == 0; item = strsep(&rest, ";\n")) {
+    for (char *item = strsep(&rest, ";\n"); item != NULL && result == 0;
+         item = strsep(&rest, ";\n")) {
         item = trimmed(item);
         if (*item != '\0') {
             result = apply(r, option, LAYER_ENVIRONMENT, where, item);
@@ -277,7 +288,8 @@ static const char *variable(char **env, const char *name)
 {
     size_t length = strlen(name);
     for (; env != NULL && *env != NULL; env++) {
-        if (strncmp(*env, name, length) == 0 && (*env)[length] == '=' && (*env)[length + 1] != '\0') {
+        if (strncmp(*env, name, length) == 0 && (*env)[length] == '=' &&
+            (*env)[length + 1] != '\0') {
             return *env + length + 1;
         }
     }
@@ -333,7 +345,8 @@ static int read_flags(struct reading *r, int argc, char **argv)
     return 0;
 }
 
-/* What ends the program before anything else is looked at, and the file the lower layer stands in. */
+/* What ends the program before anything else is looked at, and the file the lower layer stands
+ * in. */
 static int read_early_flags(int argc, char **argv, struct config *config, const char **file,
                             struct error *err)
 {
@@ -392,14 +405,15 @@ static char *default_state_dir(char **env)
     return xasprintf("%s/.local/state/burnd", given);
 }
 
-/* In a checkout the page stands two folders above build/<variant>/, installed it stands in share/. */
+/* In a checkout the page stands two folders above build/<variant>/, installed it stands in
+ * share/. */
 static char *default_web_dir(const char *folder)
 {
     char *here = xasprintf("%s/../../web/index.html", folder);
     bool built_here = access(here, R_OK) == 0;
     free(here);
-    char *found = built_here ? xasprintf("%s/../../web", folder)
-                             : xasprintf("%s/../share/burnd/web", folder);
+    char *found =
+        built_here ? xasprintf("%s/../../web", folder) : xasprintf("%s/../share/burnd/web", folder);
     char *real = realpath(found, NULL);
     if (real == NULL) {
         return found;
@@ -508,11 +522,13 @@ void config_release(struct config *config)
 void config_warn(const struct config *config)
 {
     if (config->recorders.count == 0) {
-        log_warning("config", "no recorder is configured and optical drives are not available in this "
-                              "release: nothing can be burned; give --recorder file:PATH");
+        log_warning("config",
+                    "no recorder is configured and optical drives are not available in this "
+                    "release: nothing can be burned; give --recorder file:PATH");
     }
     if (config->roots.count == 0) {
-        log_warning("config", "no root is configured: jobs can burn texts only; give --root NAME=PATH");
+        log_warning("config",
+                    "no root is configured: jobs can burn texts only; give --root NAME=PATH");
     }
     if (!config_is_loopback(config->listen)) {
         log_warning("config", "listening on %s without tokens: whoever reaches it can burn",
@@ -524,7 +540,8 @@ void config_warn(const struct config *config)
 
 static int show_help(void)
 {
-    puts("burnd burns optical discs over HTTP/JSON.\n\nOptions, each also `key = value` in a file and "
+    puts("burnd burns optical discs over HTTP/JSON.\n\nOptions, each also `key = value` in a file "
+         "and "
          "BURND_KEY in the environment:");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (options[i].help != NULL) {
@@ -546,7 +563,8 @@ static void show_list(const char *key, const struct config_list *list)
 
 static int show_config(const struct config *config)
 {
-    printf("# good; this is what it comes to\nlisten = %s\nstate-dir = %s\nweb-dir = %s\nopenapi = %s\n",
+    printf("# good; this is what it comes to\nlisten = %s\nstate-dir = %s\nweb-dir = %s\nopenapi = "
+           "%s\n",
            config->listen, config->state_dir, config->web_dir, config->openapi_path);
     if (config->station[0] != '\0') {
         printf("station = %s\n", config->station);

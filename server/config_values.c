@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The values of the configuration, one setter an option. Nothing here looks at the disk: whether a root
- * or an image file is there is found out, and told, while burnd runs.
+ * The values of the configuration, one setter an option. Nothing here looks at the disk: whether a
+ * root or an image file is there is found out, and told, while burnd runs.
  */
 #include "config_values.h"
 
@@ -209,7 +209,8 @@ static bool is_number(const char *text, long least, long most)
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
-    return isdigit((unsigned char)*text) && *end == '\0' && errno == 0 && value >= least && value <= most;
+    return isdigit((unsigned char)*text) && *end == '\0' && errno == 0 && value >= least &&
+           value <= most;
 }
 
 static bool is_recorder_name(const char *text)
@@ -222,11 +223,14 @@ static bool is_recorder_name(const char *text)
 static int check_recorder_field(const char *field, char *reason, size_t reason_size)
 {
     if (strncmp(field, "id=", 3) == 0) {
-        return is_recorder_name(field + 3) ? 0 : refuse(reason, reason_size, "\"%.80s\" is no id", field + 3);
+        return is_recorder_name(field + 3)
+                   ? 0
+                   : refuse(reason, reason_size, "\"%.80s\" is no id", field + 3);
     }
     if (strncmp(field, "pool=", 5) == 0) {
-        return is_recorder_name(field + 5) ? 0
-                                           : refuse(reason, reason_size, "\"%.80s\" is no pool", field + 5);
+        return is_recorder_name(field + 5)
+                   ? 0
+                   : refuse(reason, reason_size, "\"%.80s\" is no pool", field + 5);
     }
     if (strncmp(field, "speed=", 6) == 0) {
         return is_number(field + 6, 1, 100000000)
@@ -255,12 +259,14 @@ int config_add_recorder(struct config *config, const char *value, char *reason, 
 {
     if (strcmp(value, "auto") == 0 || value[0] == '/') {
         return refuse(reason, reason_size,
-                      "%.100s: optical drives are not available in this release; use file:PATH", value);
+                      "%.100s: optical drives are not available in this release; use file:PATH",
+                      value);
     }
     if (strcmp(value, "virtual") == 0 || strncmp(value, "virtual:", 8) == 0 ||
         strncmp(value, "virtual,", 8) == 0) {
         return refuse(reason, reason_size,
-                      "%.100s: virtual recorders are not available in this release; use file:PATH", value);
+                      "%.100s: virtual recorders are not available in this release; use file:PATH",
+                      value);
     }
     if (strncmp(value, "file:", 5) != 0) {
         return refuse(reason, reason_size, "\"%.100s\" is no recorder; use file:PATH", value);
@@ -273,7 +279,8 @@ int config_add_recorder(struct config *config, const char *value, char *reason, 
 
 /* --- who may come -------------------------------------------------------------------------- */
 
-int config_add_allowed_host(struct config *config, const char *value, char *reason, size_t reason_size)
+int config_add_allowed_host(struct config *config, const char *value, char *reason,
+                            size_t reason_size)
 {
     if (*value == '\0' || strlen(value) > 255 || strpbrk(value, "/ \t@?#") != NULL ||
         has_control_characters(value)) {
@@ -282,25 +289,28 @@ int config_add_allowed_host(struct config *config, const char *value, char *reas
     return list_add(&config->allowed_hosts, xstrdup(value), reason, reason_size);
 }
 
-int config_add_allowed_origin(struct config *config, const char *value, char *reason, size_t reason_size)
+int config_add_allowed_origin(struct config *config, const char *value, char *reason,
+                              size_t reason_size)
 {
     const char *host = strncmp(value, "http://", 7) == 0    ? value + 7
                        : strncmp(value, "https://", 8) == 0 ? value + 8
                                                             : NULL;
     if (host == NULL || *host == '\0' || strlen(value) > 255 || strpbrk(host, "/ \t@?#") != NULL ||
         has_control_characters(value)) {
-        return refuse(reason, reason_size, "\"%.100s\" is no origin, such as https://desk.example:8443",
-                      value);
+        return refuse(reason, reason_size,
+                      "\"%.100s\" is no origin, such as https://desk.example:8443", value);
     }
     return list_add(&config->allowed_origins, xstrdup(value), reason, reason_size);
 }
 
 /* --- numbers and words --------------------------------------------------------------------- */
 
-int config_set_max_clients(struct config *config, const char *value, char *reason, size_t reason_size)
+int config_set_max_clients(struct config *config, const char *value, char *reason,
+                           size_t reason_size)
 {
     if (!is_number(value, 1, CLIENTS_MAX)) {
-        return refuse(reason, reason_size, "\"%.100s\" is not a number from 1 to %d", value, CLIENTS_MAX);
+        return refuse(reason, reason_size, "\"%.100s\" is not a number from 1 to %d", value,
+                      CLIENTS_MAX);
     }
     config->max_clients = (int)strtol(value, NULL, 10);
     return 0;
@@ -321,7 +331,8 @@ int config_set_log_level(struct config *config, const char *value, char *reason,
     return refuse(reason, reason_size, "\"%.100s\" is none of error, warning, info, debug", value);
 }
 
-int config_set_watchdog_factor(struct config *config, const char *value, char *reason, size_t reason_size)
+int config_set_watchdog_factor(struct config *config, const char *value, char *reason,
+                               size_t reason_size)
 {
     char *end;
     double factor = strtod(value, &end);
@@ -341,7 +352,8 @@ int config_set_insecure(struct config *config, const char *value, char *reason, 
     return 0;
 }
 
-int config_set_unavailable(struct config *config, const char *value, char *reason, size_t reason_size)
+int config_set_unavailable(struct config *config, const char *value, char *reason,
+                           size_t reason_size)
 {
     (void)config;
     (void)value;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the value of each option may be: one setter an option, for config.c alone. A setter takes the
- * value as written, checks it and puts it into the struct; what it refuses it says in one phrase.
+ * What the value of each option may be: one setter an option, for config.c alone. A setter takes
+ * the value as written, checks it and puts it into the struct; what it refuses it says in one
+ * phrase.
  */
 #ifndef BURND_CONFIG_VALUES_H
 #define BURND_CONFIG_VALUES_H
@@ -9,7 +10,8 @@
 #include "config.h"
 
 /* 0, or -1 and `reason` (a phrase without the key). */
-typedef int config_setter(struct config *config, const char *value, char *reason, size_t reason_size);
+typedef int config_setter(struct config *config, const char *value, char *reason,
+                          size_t reason_size);
 
 config_setter config_set_listen;
 config_setter config_set_state_dir;

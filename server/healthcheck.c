@@ -25,12 +25,14 @@ static int complain(const char *listen, const char *what)
 }
 
 /* "[::]:80" → "::1" and "80". */
-static void split(const char *listen, char *address, size_t address_size, char *port, size_t port_size)
+static void split(const char *listen, char *address, size_t address_size, char *port,
+                  size_t port_size)
 {
     const char *colon = strrchr(listen, ':');
     text_copy(port, port_size, colon + 1);
     size_t skip = listen[0] == '[' ? 1 : 0;
-    snprintf(address, address_size, "%.*s", (int)((size_t)(colon - listen) - 2 * skip), listen + skip);
+    snprintf(address, address_size, "%.*s", (int)((size_t)(colon - listen) - 2 * skip),
+             listen + skip);
     if (strcmp(address, "0.0.0.0") == 0) {
         text_copy(address, address_size, "127.0.0.1");
     } else if (strcmp(address, "::") == 0) {
@@ -40,7 +42,8 @@ static void split(const char *listen, char *address, size_t address_size, char *
 
 static int open_socket(const char *address, const char *port)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     if (getaddrinfo(address, port, &hints, &found) != 0) {
         errno = EINVAL;
@@ -71,8 +74,8 @@ int healthcheck(const char *listen)
     if (fd < 0) {
         return complain(listen, strerror(errno));
     }
-    char *request = xasprintf("GET /healthz HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n",
-                              port);
+    char *request =
+        xasprintf("GET /healthz HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n", port);
     size_t length = strlen(request);
     ssize_t sent = send(fd, request, length, MSG_NOSIGNAL);
     free(request);

@@ -5,8 +5,8 @@
 #ifndef BURND_HEALTHCHECK_H
 #define BURND_HEALTHCHECK_H
 
-/* GET /healthz at `listen` ("ADDR:PORT", numeric). 0: it answered 200; 1: not, and why on stderr. Takes
- * at most five seconds. */
+/* GET /healthz at `listen` ("ADDR:PORT", numeric). 0: it answered 200; 1: not, and why on
+ * stderr. Takes at most five seconds. */
 int healthcheck(const char *listen);
 
 #endif

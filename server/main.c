@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The program burnd: the only file that sees everything. It starts the modules in order (configuration,
- * core, api), runs the core loop on this thread, turns signals into a stop, and stops in reverse.
+ * The program burnd: the only file that sees everything. It starts the modules in order
+ * (configuration, core, api), runs the core loop on this thread, turns signals into a stop, and
+ * stops in reverse.
  *
  * SIGTERM, SIGINT   no new attempts, running ones finish; the second cancels what can be cancelled
  * Exit status       0 clean stop, 1 failed at run time, 2 unusable arguments or configuration
@@ -51,7 +52,8 @@ static void stop_api(uv_work_t *work)
     api_stop(program->api);
 }
 
-/* Nothing runs any more. The api waits for its threads, which may wait for this loop: so in the pool. */
+/* Nothing runs any more. The api waits for its threads, which may wait for this loop: so in the
+ * pool. */
 static void core_stopped(void *arg)
 {
     struct program *program = arg;
@@ -142,7 +144,8 @@ static int run(const struct config *config)
     return 0;
 }
 
-/* Descriptors 0 to 2 are there, whoever started us: a database file must never become standard error. */
+/* Descriptors 0 to 2 are there, whoever started us: a database file must never become standard
+ * error. */
 static void fill_standard_descriptors(void)
 {
     int fd;

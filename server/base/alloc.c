@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See alloc.h. Running out of memory for a few hundred bytes ends the program: the supervisor starts
- * it again and the store knows where it was.
+ * See alloc.h. Running out of memory for a few hundred bytes ends the program: the supervisor
+ * starts it again and the store knows where it was.
  */
 #include "base/alloc.h"
 

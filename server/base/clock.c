@@ -57,8 +57,8 @@ int clock_from_text(const char *text, int64_t *wall_ms)
     if (strcmp(rest, "Z") != 0) {
         char sign;
         int hours, minutes, used = 0;
-        if (sscanf(rest, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 || rest[used] != '\0' ||
-            (sign != '+' && sign != '-')) {
+        if (sscanf(rest, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 ||
+            rest[used] != '\0' || (sign != '+' && sign != '-')) {
             return -1;
         }
         offset_minutes = (hours * 60 + minutes) * (sign == '+' ? 1 : -1);

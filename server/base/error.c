@@ -33,7 +33,8 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     return -1;
 }
 
-int error_set_path(struct error *err, enum error_code code, const char *path, const char *format, ...)
+int error_set_path(struct error *err, enum error_code code, const char *path, const char *format,
+                   ...)
 {
     va_list args;
     va_start(args, format);
@@ -58,8 +59,8 @@ enum error_code error_code_from_text(const char *word)
     return ERROR_INTERNAL;
 }
 
-void field_errors_add(struct field_errors *list, const char *pointer, const char *code, const char *format,
-                      ...)
+void field_errors_add(struct field_errors *list, const char *pointer, const char *code,
+                      const char *format, ...)
 {
     size_t at = list->count++;
     if (at >= FIELD_ERRORS_MAX) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Every failure of burnd is one of these: a code (the contract), a sentence, and the value at fault.
- * The same struct is the answer of a request, the `problem` of a job, copy and attempt, and a line of
- * the log. It is owned by the caller, passed last, never NULL.
+ * Every failure of burnd is one of these: a code (the contract), a sentence, and the value at
+ * fault. The same struct is the answer of a request, the `problem` of a job, copy and attempt, and
+ * a line of the log. It is owned by the caller, passed last, never NULL.
  *
  * The list of codes is the only one: the JSON word stands beside the name, the HTTP status and the
  * default `user_action` are derived in api/problem.c. A code enters here in the change that first
@@ -70,7 +70,8 @@ enum error_code {
         ERROR_CODE_COUNT
 };
 
-/* What the drive or a library said, kept as it was said (law 12). Empty strings and -1 mean: not told. */
+/* What the drive or a library said, kept as it was said (law 12). Empty strings and -1 mean: not
+ * told. */
 struct error_device {
     char recorder[64];
     char node[128];
@@ -86,9 +87,9 @@ struct error_device {
 
 struct error {
     enum error_code code;
-    char message[512];   /* one sentence, UTF-8, names the value at fault */
-    char pointer[128];   /* JSON pointer into the request, or "" */
-    char path[512];      /* the file or disc path at fault, or "" */
+    char message[512];    /* one sentence, UTF-8, names the value at fault */
+    char pointer[128];    /* JSON pointer into the request, or "" */
+    char path[512];       /* the file or disc path at fault, or "" */
     char user_action[32]; /* "" = the default of the code */
     int line, column;     /* of the text that was not JSON, from 1; 0 = not about a text */
     int64_t position;     /* in bytes, from 0 */
@@ -102,8 +103,8 @@ struct error {
 int error_set(struct error *err, enum error_code code, const char *format, ...) PRINTF_FORMAT(3, 4);
 
 /* error_set(), and remember which path (of a source or on the disc) is at fault. */
-int error_set_path(struct error *err, enum error_code code, const char *path, const char *format, ...)
-    PRINTF_FORMAT(4, 5);
+int error_set_path(struct error *err, enum error_code code, const char *path, const char *format,
+                   ...) PRINTF_FORMAT(4, 5);
 
 /* The JSON word of a code ("medium_not_blank"); never NULL. */
 const char *error_code_to_text(enum error_code code);
@@ -126,7 +127,7 @@ struct field_errors {
     struct field_error items[FIELD_ERRORS_MAX];
 };
 
-void field_errors_add(struct field_errors *list, const char *pointer, const char *code, const char *format,
-                      ...) PRINTF_FORMAT(4, 5);
+void field_errors_add(struct field_errors *list, const char *pointer, const char *code,
+                      const char *format, ...) PRINTF_FORMAT(4, 5);
 
 #endif

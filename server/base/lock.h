@@ -16,16 +16,18 @@
 #define LOCK_MARK(x)
 #endif
 
-/* For the reader only: clang before 18 cannot name a sibling member in C. The functions' marks are checked. */
+/* For the reader only: clang before 18 cannot name a sibling member in C. The functions' marks
+ * are checked. */
 #define GUARDED_BY(l)
 #define REQUIRES(l) LOCK_MARK(requires_capability(l))
-#define EXCLUDES(l) LOCK_MARK(locks_excluded(l))
 
 struct LOCK_MARK(capability("mutex")) lock {
     pthread_mutex_t mutex;
 };
 
+/* clang-format off */
 #define LOCK_INIT {PTHREAD_MUTEX_INITIALIZER}
+/* clang-format on */
 
 static inline void lock_init(struct lock *l)
 {

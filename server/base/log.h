@@ -16,8 +16,10 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 void log_set_level(enum log_level level);
 
-/* `subject` is the object the line is about (a job id, a recorder id, "store"), or NULL. Any thread. */
-void log_write(enum log_level level, const char *subject, const char *format, ...) PRINTF_FORMAT(3, 4);
+/* `subject` is the object the line is about (a job id, a recorder id, "store"), or NULL. Any
+ * thread. */
+void log_write(enum log_level level, const char *subject, const char *format, ...)
+    PRINTF_FORMAT(3, 4);
 
 #define log_error(subject, ...) log_write(LOG_LEVEL_ERROR, subject, __VA_ARGS__)
 #define log_warning(subject, ...) log_write(LOG_LEVEL_WARNING, subject, __VA_ARGS__)

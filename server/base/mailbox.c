@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See mailbox.h. A list under a lock and a uv_async_t that wakes the loop; the async coalesces, so the
- * list is always drained whole.
+ * See mailbox.h. A list under a lock and a uv_async_t that wakes the loop; the async coalesces, so
+ * the list is always drained whole.
  */
 #include "base/mailbox.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See path_guard.h. openat2(2) has no wrapper in the C library of Debian 12, hence the bare system call.
+ * See path_guard.h. openat2(2) has no wrapper in the C library of Debian 12, hence the bare system
+ * call.
  */
 #include "base/path_guard.h"
 
@@ -11,8 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* With RESOLVE_BENEATH the kernel answers EAGAIN when something is renamed while it looks; it cannot
- * tell then whether ".." stayed inside. */
+/* With RESOLVE_BENEATH the kernel answers EAGAIN when something is renamed while it looks; it
+ * cannot tell then whether ".." stayed inside. */
 #define RACE_RETRIES 64
 
 int path_guard_check(const char *path, const char *shown, struct error *err)

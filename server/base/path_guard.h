@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Opening what clients name, and never anything outside the root it is named in. The kernel does the
- * judging (openat2 with RESOLVE_BENEATH): no text of a path is trusted, and a link or a folder that is
- * swapped in between leads to an error, not outside.
+ * Opening what clients name, and never anything outside the root it is named in. The kernel does
+ * the judging (openat2 with RESOLVE_BENEATH): no text of a path is trusted, and a link or a folder
+ * that is swapped in between leads to an error, not outside.
  */
 #ifndef BURND_BASE_PATH_GUARD_H
 #define BURND_BASE_PATH_GUARD_H
 
 #include "base/error.h"
 
-/* Whether `path` may be given to path_guard_open at all: relative, without "..". Empty and "." name the
- * root itself. 0, or -1 with source_outside_root; `shown` is the path as the client knows it. */
+/* Whether `path` may be given to path_guard_open at all: relative, without "..". Empty and "."
+ * name the root itself. 0, or -1 with source_outside_root; `shown` is the path as the client
+ * knows it. */
 NODISCARD int path_guard_check(const char *path, const char *shown, struct error *err);
 
 /* Opens `path` beneath the folder `root_fd` (an O_PATH descriptor will do). `flags` as in open(2);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See utf8.h. A NUL is no continuation byte, so a text that ends within a character is never read beyond
- * its end.
+ * See utf8.h. A NUL is no continuation byte, so a text that ends within a character is never read
+ * beyond its end.
  */
 #include "base/utf8.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
 
 size_t utf8_length(const char *text)
 {
@@ -37,4 +41,18 @@ bool utf8_is_valid(const char *text)
         text += length;
     }
     return true;
+}
+
+char *utf8_repaired(const char *text)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    char *good = xcalloc(strlen(text) * 3 + 1, 1);
+    size_t used = 0;
+    while (*text != '\0') {
+        size_t length = utf8_length(text);
+        memcpy(good + used, length > 0 ? text : replacement, length > 0 ? length : 3);
+        used += length > 0 ? length : 3;
+        text += length > 0 ? length : 1;
+    }
+    return good;
 }

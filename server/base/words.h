@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Enums whose values have words: the list is written once, as an X-macro, and enum, JSON word, SQL text
- * and openapi enum come from it. DECLARE_WORDS in the header, DEFINE_WORDS in one .c file.
+ * Enums whose values have words: the list is written once, as an X-macro, and enum, JSON word, SQL
+ * text and openapi enum come from it. DECLARE_WORDS in the header, DEFINE_WORDS in one .c file.
  */
 #ifndef BURND_BASE_WORDS_H
 #define BURND_BASE_WORDS_H

@@ -384,7 +384,8 @@ int channel_wait_proceed(struct error *err)
     return channel_check_canceled(err);
 }
 
-void channel_sleep_ms(int64_t milliseconds)
+/* Sleeps, but not beyond a cancel. */
+static void sleep_ms(int64_t milliseconds)
 {
     int64_t end = clock_monotonic_ms() + milliseconds;
     while (clock_monotonic_ms() < end && !channel_is_canceled()) {
@@ -421,7 +422,7 @@ void channel_phase(enum phase phase, enum cancel_effect cancel, int64_t expected
     });
     const char *pause = hook_value("BURND_WORKER_PAUSE", phase_to_text(phase));
     if (pause != NULL) {
-        channel_sleep_ms((int64_t)(strtod(pause, NULL) * 1000));
+        sleep_ms((int64_t)(strtod(pause, NULL) * 1000));
     }
     if (hook_value("BURND_WORKER_FREEZE", phase_to_text(phase)) != NULL) {
         usleep(200000); /* the line that announces the phase shall still get out */

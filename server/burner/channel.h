@@ -47,7 +47,4 @@ NODISCARD int channel_wait_proceed(struct error *err);
 /* Writes the last line into result.json, by rename. Ends the touching of the preliminary one. */
 NODISCARD int channel_store_result(const struct worker_line *line, struct error *err);
 
-/* Sleeps, but not beyond a cancel. */
-void channel_sleep_ms(int64_t milliseconds);
-
 #endif

@@ -8,6 +8,10 @@
  * - running out of space on a pseudo-drive is a message of severity SORRY, nothing else.
  * - its thread goes on tidying up after the status became IDLE (seen with TSan): what a burn has used is
  *   left to the end of the process, which is near, instead of being freed under it;
+ * - it opens the path it is given anew, follows links, and creates what is missing: so it gets
+ *   /proc/self/fd/N, which always is the file that was locked and judged. It takes this for a file that it
+ *   may read and write in any order (role 2), unlike its own "stdio:/dev/fd/N";
+ * - it writes 32 KiB at a time: at a few kB/s the counter stands still for many seconds;
  * - its fsync comes in bursts, or at an end that shows in no status: it is turned off, and the file is
  *   made durable by the close phase of op_burn.c.
  */
@@ -100,7 +104,7 @@ static int explain(struct drive *drive, enum error_code code, const char *senten
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-int drive_open(const char *path, struct drive **out, struct error *err)
+int drive_open(int fd, struct drive **out, struct error *err)
 {
     char queue[] = "WARNING", print[] = "NEVER", prefix[] = "";
     struct drive *drive = xcalloc(1, sizeof(*drive));
@@ -113,10 +117,8 @@ int drive_open(const char *path, struct drive **out, struct error *err)
     }
     drive->initialized = true;
     burn_msgs_set_severities(queue, print, prefix);
-    char *address = xasprintf("stdio:%s", path);
-    int result = strlen(address) < BURN_DRIVE_ADR_LEN
-                     ? burn_drive_scan_and_grab(&drive->infos, address, 0)
-                     : 0;
+    char *address = xasprintf("stdio:/proc/self/fd/%d", fd);
+    int result = burn_drive_scan_and_grab(&drive->infos, address, 0);
     free(address);
     if (result != 1) {
         return explain(drive, ERROR_LIBRARY_ERROR, "libburn cannot open the image file as a drive",
@@ -125,8 +127,8 @@ int drive_open(const char *path, struct drive **out, struct error *err)
     drive->grabbed = true;
     drive->drive = drive->infos[0].drive;
     if (burn_drive_get_drive_role(drive->drive) != 2) {
-        return error_set(err, ERROR_MEDIUM_UNSUPPORTED, "libburn does not take %s for a plain file",
-                         path);
+        return error_set(err, ERROR_MEDIUM_UNSUPPORTED,
+                         "libburn does not take the image for a plain file");
     }
     drain(drive);
     return 0;
@@ -273,7 +275,7 @@ void drive_cancel(struct drive *drive)
     burn_drive_cancel(drive->drive);
 }
 
-int drive_check(struct drive *drive, struct error *err)
+int drive_check(struct drive *drive, bool all_handed_over, struct error *err)
 {
     drain(drive);
     if (drive->failed) {
@@ -281,7 +283,8 @@ int drive_check(struct drive *drive, struct error *err)
         return -1;
     }
     if (burn_drive_wrote_well(drive->drive) != 1) {
-        return error_set(err, ERROR_WRITE_ERROR, "libburn says that it did not write well");
+        return error_set(err, all_handed_over ? ERROR_FLUSH_FAILED : ERROR_WRITE_ERROR,
+                         "libburn says that it did not write well");
     }
     return 0;
 }

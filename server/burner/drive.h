@@ -11,8 +11,9 @@
 struct drive;
 struct burn_source;
 
-/* Opens libburn's pseudo-drive for the image file `path`. Free the drive also after a failure. */
-NODISCARD int drive_open(const char *path, struct drive **out, struct error *err);
+/* Opens libburn's pseudo-drive for the file that is open as `fd`, whatever its name leads to by now. `fd`
+ * stays the caller's and outlives the drive. Free the drive also after a failure. */
+NODISCARD int drive_open(int fd, struct drive **out, struct error *err);
 void drive_free(struct drive *drive);
 
 /* Begins to write `blocks` blocks. `speed_kb_s` 0 = as fast as it goes. */
@@ -31,7 +32,8 @@ struct buffer_fill drive_buffer(struct drive *drive);
 /* Tells libburn to end; drive_is_writing() says when it has. */
 void drive_cancel(struct drive *drive);
 
-/* Once it is no more writing: -1 when libburn does not confirm that all went well. */
-NODISCARD int drive_check(struct drive *drive, struct error *err);
+/* Once it is no more writing: -1 when libburn does not confirm that all went well. A message of libburn
+ * tells why; without one it is flush_failed when all blocks had been handed over. */
+NODISCARD int drive_check(struct drive *drive, bool all_handed_over, struct error *err);
 
 #endif

@@ -256,13 +256,44 @@ int file_medium_inspect(const struct file_medium *medium, struct medium *out, st
                                   medium->path, strerror(errno));
         }
         out->write_protected = (info.st_mode & 0222) == 0;
+        out->file_device = (int64_t)info.st_dev;
+        out->file_inode = (int64_t)info.st_ino;
     }
     out->physically_blank = out->heuristically_blank = blank == 1;
     int64_t available = available_sectors(medium->path);
+    if (medium->fd < 0 && available < 0) {
+        *out = file_medium_absent(); /* without its folder there is not even a blank */
+        return 0;
+    }
     out->capacity_sectors =
         available < 0 ? -1 : available + (int64_t)info.st_blocks * 512 / BLOCK_BYTES;
     out->free_sectors = out->capacity_sectors;
     return blank == 1 ? 0 : describe_written(medium->fd, info.st_size, out, err);
+}
+
+static struct medium nothing_known(bool present, enum medium_state state)
+{
+    return (struct medium){
+        .present = present,
+        .profile = "stdio",
+        .profile_code = PROFILE_STDIO,
+        .state = state,
+        .capacity_sectors = -1,
+        .free_sectors = -1,
+        .used_sectors = -1,
+        .next_writable_lba = -1,
+        .checked_at_ms = clock_wall_ms(),
+    };
+}
+
+struct medium file_medium_unsupported(void)
+{
+    return nothing_known(true, MEDIUM_UNSUPPORTED);
+}
+
+struct medium file_medium_absent(void)
+{
+    return nothing_known(false, MEDIUM_NOT_READY);
 }
 
 /* --- changing it --------------------------------------------------------------------------- */
@@ -292,4 +323,21 @@ int file_medium_truncate(const struct file_medium *medium, int64_t size, struct 
                               strerror(errno));
     }
     return file_medium_sync_folder(medium->path, err);
+}
+
+bool file_medium_remove_empty(struct file_medium *medium)
+{
+    struct stat info;
+    bool removed = file_medium_is_in_place(medium) && fstat(medium->fd, &info) == 0 &&
+                   info.st_size == 0 && unlink(medium->path) == 0;
+    if (removed) {
+        file_medium_close(medium);
+    }
+    return removed;
+}
+
+int file_medium_changed(const char *path, const char *when, struct error *err)
+{
+    return error_set_path(err, ERROR_MEDIUM_CHANGED, path, "%s is no longer the file %s", path,
+                          when);
 }

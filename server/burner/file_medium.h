@@ -24,13 +24,25 @@ void file_medium_close(struct file_medium *medium);
 /* Whether the name still leads to the open file. */
 bool file_medium_is_in_place(const struct file_medium *medium);
 
-/* read_error when the file cannot be read. */
+/* What lies in it. read_error when the file cannot be read. */
 NODISCARD int file_medium_inspect(const struct file_medium *medium, struct medium *out,
                                   struct error *err);
 
-/* Makes it blank again, durably. */
+/* Cuts or grows it to `size` bytes, durably; 0 makes it blank again. close_failed when it cannot be. */
 NODISCARD int file_medium_truncate(const struct file_medium *medium, int64_t size,
                                    struct error *err);
+
+/* What is told of a path that file_medium_open() refused with medium_unsupported. */
+struct medium file_medium_unsupported(void);
+
+/* What is told when the folder of the path does not exist. */
+struct medium file_medium_absent(void);
+
+/* Unlinks and closes the file if its name still leads to it and nothing is in it; whether it did. */
+bool file_medium_remove_empty(struct file_medium *medium);
+
+/* medium_changed: "`path` is no longer the file `when`"; returns -1. */
+int file_medium_changed(const char *path, const char *when, struct error *err);
 
 /* fsync of the folder that holds `path`. */
 NODISCARD int file_medium_sync_folder(const char *path, struct error *err);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * From the tree of source_walk.h to an ISO 9660 image that is produced while it is burned. The layout
+ * From the tree of source_tree.h to an ISO 9660 image that is produced while it is burned. The layout
  * is fixed, and every file's address with it, before the first byte is asked for.
  */
 #ifndef BURND_BURNER_IMAGE_BUILDER_H
 #define BURND_BURNER_IMAGE_BUILDER_H
 
-#include "burner/source_walk.h"
+#include "burner/source_tree.h"
 #include "burner/tap.h"
 
 struct image_builder;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/path_guard.h"
 #include "burner/channel.h"
-#include "burner/source_walk.h"
+#include "burner/source_root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +90,10 @@ static bool has_file_system(struct image_source *source)
 
 static int judge(struct image_source *source, struct error *err)
 {
-    if (source->seen.st_size == 0 || source->seen.st_size % BLOCK_BYTES != 0) {
+    if (source->seen.st_size == 0) {
+        return refuse(err, ERROR_IMAGE_INVALID, source->shown, "is empty");
+    }
+    if (source->seen.st_size % BLOCK_BYTES != 0) {
         return refuse(err, ERROR_IMAGE_NOT_ALIGNED, source->shown,
                       "is no whole number of blocks of 2048 bytes");
     }

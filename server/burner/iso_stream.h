@@ -7,7 +7,7 @@
 #ifndef BURND_BURNER_ISO_STREAM_H
 #define BURND_BURNER_ISO_STREAM_H
 
-#include "burner/source_walk.h"
+#include "burner/source_tree.h"
 
 #include <libisofs/libisofs.h>
 

@@ -29,13 +29,13 @@ struct operation_entry {
     int (*run)(const struct worker_request *request, struct worker_result *result,
                struct error *err);
     bool needs_recorder;
-    bool stores_result; /* writes result.json: its effect outlives the worker */
+    bool stores_result; /* writes result.json. Not reclaim: it runs where the burn's result lies */
 };
 
 static const struct operation_entry operations[OPERATION_COUNT] = {
     [OPERATION_PLAN] = {op_plan, false, false},    [OPERATION_BURN] = {op_burn, true, true},
     [OPERATION_VERIFY] = {op_verify, true, false}, [OPERATION_INSPECT] = {op_inspect, true, false},
-    [OPERATION_EJECT] = {op_eject, true, true},    [OPERATION_RECLAIM] = {op_reclaim, true, true},
+    [OPERATION_EJECT] = {op_eject, true, true},    [OPERATION_RECLAIM] = {op_reclaim, true, false},
 };
 
 /* malloc()ed, NULL when it cannot be read. */
@@ -92,6 +92,12 @@ static void name_device(const struct worker_request *request, struct error *prob
     }
 }
 
+static bool knows_where_to_eject(const struct worker_request *request)
+{
+    return request->eject_to != NULL &&
+           (request->expected_fingerprint[0] == '\0' || request->eject_to_unknown != NULL);
+}
+
 static void run(const struct worker_request *request, struct worker_line *line)
 {
     const struct operation_entry *entry = &operations[request->operation];
@@ -100,7 +106,7 @@ static void run(const struct worker_request *request, struct worker_line *line)
     int failed;
     if (entry->needs_recorder && request->recorder_path == NULL) {
         failed = error_set(&err, ERROR_INTERNAL, "the request names no recorder");
-    } else if (request->operation == OPERATION_EJECT && request->eject_to == NULL) {
+    } else if (request->operation == OPERATION_EJECT && !knows_where_to_eject(request)) {
         failed = error_set(&err, ERROR_INTERNAL, "the request does not say where to eject to");
     } else {
         failed = entry->run(request, result, &err);

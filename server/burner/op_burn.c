@@ -43,7 +43,7 @@ struct burn {
     struct worker_result *result;
     struct file_medium file;
     struct medium before;
-    bool assessed, write_began;
+    bool acquired, assessed, write_began;
     struct session session;
     struct item_view *views;
     struct digester *digester;
@@ -69,7 +69,18 @@ static int acquire(struct burn *burn, struct error *err)
     if (channel_check_canceled(err) != 0) {
         return -1;
     }
-    return file_medium_open(&burn->file, burn->request->recorder_path, true, true, err);
+    if (file_medium_open(&burn->file, burn->request->recorder_path, true, true, err) != 0) {
+        return -1;
+    }
+    burn->acquired = true;
+    return 0;
+}
+
+static int check_in_place(const struct burn *burn, struct error *err)
+{
+    return file_medium_is_in_place(&burn->file)
+               ? 0
+               : file_medium_changed(burn->file.path, "that this burn began with", err);
 }
 
 static int assess(struct burn *burn, struct error *err)
@@ -274,7 +285,8 @@ static int write_session(struct burn *burn, struct error *err)
     burn->tap =
         tap_new(session_input(&burn->session), burn->session.blocks * BLOCK_BYTES, burn->digester);
     channel_phase(PHASE_WRITE, cancel_now(burn, true), seconds);
-    if (channel_wait_proceed(err) != 0 || drive_open(burn->file.path, &burn->drive, err) != 0) {
+    if (channel_wait_proceed(err) != 0 || drive_open(burn->file.fd, &burn->drive, err) != 0 ||
+        check_in_place(burn, err) != 0) {
         return -1;
     }
     struct worker_line first = block_line(burn, 0);
@@ -296,10 +308,11 @@ static int write_session(struct burn *burn, struct error *err)
 static int flush(struct burn *burn, struct error *err)
 {
     channel_phase(PHASE_FLUSH, cancel_now(burn, true), -1);
-    if (session_check(&burn->session, false, err) != 0 || drive_check(burn->drive, err) != 0) {
+    int64_t written = drive_blocks_written(burn->drive);
+    if (session_check(&burn->session, false, err) != 0 ||
+        drive_check(burn->drive, written >= burn->session.blocks, err) != 0) {
         return -1;
     }
-    int64_t written = drive_blocks_written(burn->drive);
     if (written != burn->session.blocks) {
         return error_set(err, ERROR_BURN_NOT_CONFIRMED, "%lld of %lld blocks were written",
                          (long long)written, (long long)burn->session.blocks);
@@ -326,11 +339,8 @@ static int close_medium(struct burn *burn, struct error *err)
     if (burn->request->simulate) {
         return channel_check_canceled(err);
     }
-    if (!file_medium_is_in_place(&burn->file)) {
-        return error_set_path(err, ERROR_MEDIUM_CHANGED, burn->file.path,
-                              "%s was replaced while it was written", burn->file.path);
-    }
-    if (file_medium_truncate(&burn->file, burn->session.blocks * BLOCK_BYTES, err) != 0) {
+    if (check_in_place(burn, err) != 0 ||
+        file_medium_truncate(&burn->file, burn->session.blocks * BLOCK_BYTES, err) != 0) {
         return -1;
     }
     return channel_check_canceled(err);
@@ -366,7 +376,8 @@ static int settle(struct burn *burn, struct error *err)
 {
     channel_phase(PHASE_SETTLE, cancel_now(burn, true), -1);
     if (channel_check_canceled(err) != 0 || write_digests(burn, err) != 0 ||
-        file_medium_inspect(&burn->file, &burn->result->medium, err) != 0) {
+        file_medium_inspect(&burn->file, &burn->result->medium, err) != 0 ||
+        check_in_place(burn, err) != 0) {
         return -1;
     }
     return judge_medium(burn, &burn->result->medium, err);
@@ -380,8 +391,9 @@ static void decide(struct burn *burn, enum outcome outcome, enum advice advice)
     burn->result->advice = advice;
 }
 
-/* What became of the medium. */
-static void conclude(struct burn *burn, bool failed)
+/* What became of the medium that was begun with. Made blank again by its descriptor: wherever it lies
+ * now, half a session is of no use there. */
+static void decide_outcome(struct burn *burn, bool failed)
 {
     struct error trouble = ERROR_EMPTY;
     if (!failed && !burn->request->simulate) {
@@ -397,14 +409,38 @@ static void conclude(struct burn *burn, bool failed)
         fprintf(stderr, "burnd-worker: %s\n", trouble.message);
         decide(burn, OUTCOME_RUINED, ADVICE_REUSE);
     }
-    if (burn->request->simulate && burn->file.created) {
-        unlink(
-            burn->file.path); /* held by us alone, and empty: a simulation leaves no file behind */
-        file_medium_close(&burn->file);
-    }
-    if (failed && burn->assessed &&
-        file_medium_inspect(&burn->file, &burn->result->medium, &trouble) != 0) {
+}
+
+/* What lies in the recorder now. Another file than we know is burnd's to look at. */
+static void look_again(struct burn *burn, bool failed)
+{
+    struct error trouble = ERROR_EMPTY;
+    bool changed = burn->acquired && !file_medium_is_in_place(&burn->file);
+    bool removed = burn->request->simulate && burn->acquired && burn->file.created && !changed &&
+                   file_medium_remove_empty(&burn->file); /* a simulation leaves no file behind */
+    if (changed) {
+        burn->result->advice = ADVICE_CHECK;
         burn->result->medium = (struct medium){0};
+    } else if (burn->assessed && (failed || removed) &&
+               file_medium_inspect(&burn->file, &burn->result->medium, &trouble) != 0) {
+        burn->result->medium = (struct medium){0};
+    }
+}
+
+/* These have `discard_medium` as what to do, which is wrong while the medium is as good as before. */
+static bool speaks_of_the_medium(enum error_code code)
+{
+    return code == ERROR_WRITE_ERROR || code == ERROR_FLUSH_FAILED || code == ERROR_CLOSE_FAILED ||
+           code == ERROR_BURN_NOT_CONFIRMED;
+}
+
+static void conclude(struct burn *burn, bool failed, struct error *err)
+{
+    decide_outcome(burn, failed);
+    look_again(burn, failed);
+    if (failed && burn->result->outcome == OUTCOME_UNHARMED && err->user_action[0] == '\0' &&
+        speaks_of_the_medium(err->code)) {
+        text_copy(err->user_action, sizeof(err->user_action), "retry");
     }
 }
 
@@ -431,7 +467,7 @@ int op_burn(const struct worker_request *request, struct worker_result *result, 
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && failed == 0; i++) {
         failed = steps[i](&burn, err);
     }
-    conclude(&burn, failed != 0);
+    conclude(&burn, failed != 0, err);
     release(&burn);
     return failed;
 }

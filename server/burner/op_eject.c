@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Operations eject and reclaim of a file recorder. Eject gives the image another name, never over an
- * existing one, after which the recorder holds a blank. Reclaim makes the file blank again that a dead
- * worker left behind.
+ * Operation eject of a file recorder: the image gets another name, never over an existing one, after
+ * which the recorder holds a blank. What is blank already stays.
  */
 #include "burner/operation.h"
 
@@ -17,14 +16,55 @@
 
 static int rename_image(const char *from, const char *to, struct error *err)
 {
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
-        if (errno == EEXIST) {
-            return error_set_path(err, ERROR_TARGET_CONFLICT, to, "%s exists already", to);
-        }
-        return error_set_path(err, ERROR_WRITE_ERROR, to, "%s cannot be renamed to %s: %s", from,
-                              to, strerror(errno));
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return 0;
     }
+    if (errno == EEXIST) {
+        return error_set_path(err, ERROR_TARGET_CONFLICT, to, "%s exists already", to);
+    }
+    return error_set_path(err, ERROR_WRITE_ERROR, to, "%s cannot be renamed to %s: %s", from, to,
+                          strerror(errno));
+}
+
+/* The name of a job's disc is not for a file that somebody laid there meanwhile. */
+static const char *target_of(const struct worker_request *request, const struct medium *medium)
+{
+    const char *expected = request->expected_fingerprint;
+    bool known = expected[0] == '\0' || strcmp(expected, medium->fingerprint) == 0;
+    return known ? request->eject_to : request->eject_to_unknown;
+}
+
+static int eject(const struct file_medium *file, const struct worker_request *request,
+                 struct worker_result *result, struct error *err)
+{
+    struct medium medium;
+    if (file_medium_inspect(file, &medium, err) != 0) {
+        return -1;
+    }
+    if (medium.file_inode == 0 || medium.physically_blank) {
+        return 0;
+    }
+    if (!file_medium_is_in_place(file)) {
+        return file_medium_changed(file->path, "that was looked at", err);
+    }
+    const char *to = target_of(request, &medium);
+    if (rename_image(file->path, to, err) != 0) {
+        return -1;
+    }
+    text_copy(result->location, sizeof(result->location), to);
     return file_medium_sync_folder(to, err);
+}
+
+/* What lies there afterwards; that it cannot be told changes nothing of what was done. */
+static void look_again(const char *path, struct worker_result *result)
+{
+    struct file_medium file;
+    struct error ignored = ERROR_EMPTY;
+    if (file_medium_open(&file, path, false, false, &ignored) != 0 ||
+        file_medium_inspect(&file, &result->medium, &ignored) != 0) {
+        result->medium = (struct medium){0};
+    }
+    file_medium_close(&file);
 }
 
 int op_eject(const struct worker_request *request, struct worker_result *result, struct error *err)
@@ -32,36 +72,12 @@ int op_eject(const struct worker_request *request, struct worker_result *result,
     struct file_medium file;
     channel_phase(PHASE_EJECT, CANCEL_IMPOSSIBLE, -1);
     int failed = file_medium_open(&file, request->recorder_path, false, false, err);
-    if (failed == 0 && file.fd < 0) {
-        failed = error_set_path(err, ERROR_MEDIUM_MISSING, request->recorder_path,
-                                "there is no %s to eject", request->recorder_path);
-    }
     if (failed == 0) {
-        failed = rename_image(request->recorder_path, request->eject_to, err);
+        failed = eject(&file, request, result, err);
     }
     file_medium_close(&file);
     if (failed == 0) {
-        failed = file_medium_open(&file, request->recorder_path, false, false, err);
-        failed = failed != 0 ? -1 : file_medium_inspect(&file, &result->medium, err);
-        file_medium_close(&file);
+        look_again(request->recorder_path, result);
     }
-    return failed;
-}
-
-int op_reclaim(const struct worker_request *request, struct worker_result *result,
-               struct error *err)
-{
-    struct file_medium file;
-    channel_phase(PHASE_SETTLE, CANCEL_IMPOSSIBLE, -1);
-    int failed = file_medium_open(&file, request->recorder_path, true, false, err);
-    if (failed == 0 && file.fd >= 0) {
-        failed = file_medium_truncate(&file, 0, err);
-    }
-    if (failed == 0) {
-        failed = file_medium_inspect(&file, &result->medium, err);
-    }
-    file_medium_close(&file);
-    result->outcome = failed == 0 ? OUTCOME_UNHARMED : OUTCOME_RUINED;
-    result->advice = ADVICE_REUSE;
     return failed;
 }

@@ -16,16 +16,10 @@ int op_inspect(const struct worker_request *request, struct worker_result *resul
     if (failed == 0) {
         failed = file_medium_inspect(&file, &result->medium, err);
     } else if (err->code == ERROR_MEDIUM_UNSUPPORTED) {
-        result->medium = (struct medium){
-            .present = true,
-            .profile = "stdio",
-            .profile_code = 0xFFFF,
-            .state = MEDIUM_UNSUPPORTED,
-            .capacity_sectors = -1,
-            .free_sectors = -1,
-            .used_sectors = -1,
-            .next_writable_lba = -1,
-        };
+        result->medium = file_medium_unsupported();
+    } else if (err->code == ERROR_MEDIUM_MISSING) {
+        result->medium = file_medium_absent();
+        failed = 0;
     }
     file_medium_close(&file);
     if (failed == 0) {

@@ -103,8 +103,9 @@ static void tell(struct verify *verify, bool end)
 {
     int64_t now = clock_monotonic_ms();
     bool first = verify->completed == 0;
-    if (!first && !end && now - verify->told_ms < REPORT_MS) {
-        return;
+    if (!first && !end &&
+        (now - verify->told_ms < REPORT_MS || verify->completed >= verify->total)) {
+        return; /* the last one is told when all is compared */
     }
     verify->told_ms = now;
     struct worker_line line = {
@@ -234,7 +235,7 @@ static int run_pass(struct verify *verify, struct tap *tap, struct error *err)
             failed = error_set(err, ERROR_READ_ERROR, "the disc could not be read to its end");
         }
         verify->completed += count / BLOCK_BYTES;
-        tell(verify, failed == 0 && verify->completed == verify->total);
+        tell(verify, false);
     }
     free(buffer);
     return failed;
@@ -286,6 +287,7 @@ static int verify_full(struct verify *verify, struct error *err)
     }
     tap_free(tap);
     if (failed == 0) {
+        tell(verify, true);
         failed = judge_pass(verify, digester, err);
     }
     digester_free(digester);
@@ -430,13 +432,14 @@ static int verify_quick(struct verify *verify, struct error *err)
     if (failed == 0) {
         failed = verify->is_image ? check_tail(verify, err) : check_edges(verify, err);
     }
+    bool canceled = failed != 0 && err->code == ERROR_CANCELED;
+    if (verify->completed == verify->total && !canceled) {
+        tell(verify, true);
+    }
     struct error unreadable = ERROR_EMPTY;
-    if (judge_reading(verify, &unreadable) != 0 && (failed == 0 || err->code != ERROR_CANCELED)) {
+    if (judge_reading(verify, &unreadable) != 0 && !canceled) {
         *err = unreadable; /* what cannot be read explains why it is not equal */
         failed = -1;
-    }
-    if (failed == 0) {
-        tell(verify, true);
     }
     return failed;
 }
@@ -457,10 +460,25 @@ static int run_level(struct verify *verify, struct error *err)
     return 0;
 }
 
+/* The verdict holds for the file that was read; it says nothing of another one in its place. */
+static int look_again(struct verify *verify, int failed, struct error *err)
+{
+    struct error ignored = ERROR_EMPTY;
+    struct medium *medium = &verify->result->medium;
+    bool in_place = file_medium_is_in_place(&verify->file);
+    if (!in_place || file_medium_inspect(&verify->file, medium, &ignored) != 0) {
+        *medium = (struct medium){0};
+    }
+    if (failed == 0 && !in_place) {
+        verify->result->content_equal = false;
+        return file_medium_changed(verify->file.path, "that was verified", err);
+    }
+    return failed;
+}
+
 int op_verify(const struct worker_request *request, struct worker_result *result, struct error *err)
 {
     struct verify verify = {.request = request, .result = result, .file = {.fd = -1}};
-    struct error ignored = ERROR_EMPTY;
     atomic_store(&verify.first_mismatch, -1);
     atomic_store(&verify.first_bad_lba, -1);
     channel_phase(PHASE_VERIFY, CANCEL_SAFE, -1);
@@ -472,8 +490,8 @@ int op_verify(const struct worker_request *request, struct worker_result *result
     result->blocks = verify.completed;
     result->bad_sectors = atomic_load(&verify.bad_sectors);
     result->mismatched_files = atomic_load(&verify.mismatched_files);
-    if (verify.file.fd >= 0 && file_medium_inspect(&verify.file, &result->medium, &ignored) != 0) {
-        result->medium = (struct medium){0};
+    if (verify.file.fd >= 0) {
+        failed = look_again(&verify, failed, err);
     }
     item_file_close(verify.items);
     free(verify.views);

@@ -6,6 +6,7 @@
 
 #include "burner/channel.h"
 #include "burner/iso_messages.h"
+#include "burner/source_walk.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The tree of source_walk.h itself: nodes, their paths, finding a child by name, what the tree as a
- * whole must be warned of. Finding is by one hash table over (parent, name) for the whole tree, since
+ * See source_tree.h: nodes, their paths, finding a child by name, what the tree as a whole must be
+ * warned of. Finding is by one hash table over (parent, name) for the whole tree, since
  * a folder may have a hundred thousand children.
  */
 #include "burner/source_tree.h"

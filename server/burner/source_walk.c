@@ -13,10 +13,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/path_guard.h"
-#include "base/utf8.h"
 #include "burner/channel.h"
-#include "burner/glob.h"
-#include "burner/source_tree.h"
+#include "burner/source_place.h"
+#include "burner/source_root.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,8 +25,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME_BYTES_MAX 255
-#define DISC_PATH_BYTES_MAX 4000
 #define BLOCKS_MAX INT64_C(0xFFFFFFFF)       /* ISO 9660 has addresses of 32 bits */
 #define EXTENT_BYTES_MAX INT64_C(0xFFFFFFFF) /* and sizes of 32 bits below level 3 */
 
@@ -93,86 +90,7 @@ static char *join(const char *folder, const char *name)
     return bare ? xstrdup(name) : xasprintf("%s/%s", folder, name);
 }
 
-/* --- names --------------------------------------------------------------------------------- */
-
-static int check_name(const struct source_node *parent, const char *name, struct error *err)
-{
-    const char *reason = NULL;
-    char *folder = source_node_disc_path(parent);
-    char *path = xasprintf("%s/%s", parent->parent == NULL ? "" : folder, name);
-    if (strlen(name) > NAME_BYTES_MAX) {
-        reason = "is longer than 255 bytes";
-    } else if (!utf8_is_valid(name)) {
-        reason = "is not valid UTF-8";
-    } else if (strlen(path) > DISC_PATH_BYTES_MAX) {
-        reason = "lies too deep";
-    }
-    int failed = 0;
-    if (reason != NULL) {
-        failed = error_set_path(err, ERROR_NAME_NOT_REPRESENTABLE, path, "the name %.200s %s", path,
-                                reason);
-    }
-    free(path);
-    free(folder);
-    return failed;
-}
-
-static bool is_excluded(const struct walk *walk, const struct source_node *parent, const char *name)
-{
-    const struct data_spec *data = &walk->request->data;
-    if (data->exclude_count == 0) {
-        return false;
-    }
-    char *folder = source_node_disc_path(parent);
-    char *path = xasprintf("%s/%s", parent->parent == NULL ? "" : folder, name);
-    bool found = false;
-    for (size_t i = 0; i < data->exclude_count && !found; i++) {
-        found = glob_matches(data->exclude[i], path + 1);
-    }
-    free(path);
-    free(folder);
-    return found;
-}
-
-/* --- putting nodes into the tree ----------------------------------------------------------- */
-
-static void take_attributes(struct walk *walk, struct source_node *node, const struct stat *info)
-{
-    node->has_source = true;
-    node->mode = info->st_mode & 07777;
-    node->uid = info->st_uid;
-    node->gid = info->st_gid;
-    node->mtime = info->st_mtim;
-    node->device = info->st_dev;
-    node->inode = info->st_ino;
-    struct timespec *newest = &walk->tree->newest;
-    if (info->st_mtim.tv_sec > newest->tv_sec) {
-        *newest = info->st_mtim;
-    }
-}
-
-/* The child `name` of `parent` as a new node; for folders an old folder will do. NULL with an error. */
-static struct source_node *put(struct walk *walk, struct source_node *parent, const char *name,
-                               enum source_kind kind, size_t entry, struct error *err)
-{
-    if (check_name(parent, name, err) != 0) {
-        return NULL;
-    }
-    struct source_node *old = source_tree_find(walk->tree, parent, name);
-    if (old != NULL && old->kind == SOURCE_FOLDER && kind == SOURCE_FOLDER) {
-        return old;
-    }
-    if (old != NULL) {
-        char *path = source_node_disc_path(old);
-        error_set_path(err, ERROR_PATH_CONFLICT, path, "%s would be on the disc twice", path);
-        snprintf(err->pointer, sizeof(err->pointer), "/data/entries/%zu/to", entry);
-        free(path);
-        return NULL;
-    }
-    struct source_node *node = source_tree_add(walk->tree, parent, name, kind);
-    node->entry = entry;
-    return node;
-}
+/* --- putting files and folders into the tree ----------------------------------------------- */
 
 static void push_visit(struct walk *walk, struct visit *parent, size_t root, size_t entry,
                        char *owned_path, struct source_node *into, const struct stat *info,
@@ -218,13 +136,13 @@ static int put_file(struct walk *walk, struct source_node *parent, const char *n
     char *shown = shown_path(walk, root, path);
     struct source_node *node = NULL;
     if (check_size(walk, shown, info->st_size, err) == 0) {
-        node = put(walk, parent, name, SOURCE_FILE, entry, err);
+        node = source_place(walk->tree, parent, name, SOURCE_FILE, entry, err);
     }
     free(shown);
     if (node == NULL) {
         return -1;
     }
-    take_attributes(walk, node, info);
+    source_take_attributes(walk->tree, node, info);
     node->size = info->st_size;
     node->root = root;
     node->source_path = xstrdup(path);
@@ -254,11 +172,12 @@ static int put_link(struct walk *walk, const struct visit *visit, int folder_fd,
         return path_guard_explain(errno, shown, err);
     }
     target[length] = '\0';
-    struct source_node *node = put(walk, visit->into, name, SOURCE_LINK, visit->entry, err);
+    struct source_node *node =
+        source_place(walk->tree, visit->into, name, SOURCE_LINK, visit->entry, err);
     if (node == NULL) {
         return -1;
     }
-    take_attributes(walk, node, info);
+    source_take_attributes(walk->tree, node, info);
     node->text = xstrdup(target);
     return 0;
 }
@@ -288,12 +207,13 @@ static int take_found(struct walk *walk, struct visit *visit, int folder_fd, con
         return error_set_path(err, ERROR_SOURCE_MISSING, shown, "the link %.300s leads in a circle",
                               shown);
     }
-    struct source_node *node = put(walk, visit->into, name, SOURCE_FOLDER, visit->entry, err);
+    struct source_node *node =
+        source_place(walk->tree, visit->into, name, SOURCE_FOLDER, visit->entry, err);
     if (node == NULL) {
         return -1;
     }
     if (!node->has_source) {
-        take_attributes(walk, node, info);
+        source_take_attributes(walk->tree, node, info);
     }
     push_visit(walk, visit, visit->root, visit->entry, xstrdup(path), node, info, through_link);
     return 0;
@@ -369,7 +289,7 @@ static void visit_entries(struct walk *walk, struct visit *visit, DIR *folder)
     struct dirent *found;
     while ((found = readdir(folder)) != NULL && go_on(walk, visit->path)) {
         if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0 ||
-            is_excluded(walk, visit->into, found->d_name)) {
+            source_is_excluded(&walk->request->data, visit->into, found->d_name)) {
             continue;
         }
         struct error trouble = ERROR_EMPTY;
@@ -405,103 +325,24 @@ static void run_visit(struct walk *walk, struct visit *visit)
 
 /* --- entries of the request ---------------------------------------------------------------- */
 
-int source_resolve(const struct worker_request *request, const char *from, size_t *root,
-                   char **path, struct error *err)
-{
-    *path = NULL;
-    if (strncmp(from, "root:", 5) != 0) {
-        return error_set_path(err, ERROR_FEATURE_UNAVAILABLE, from,
-                              "%.300s is no source that burnd knows", from);
-    }
-    const char *slash = strchr(from + 5, '/');
-    size_t length = slash == NULL ? strlen(from + 5) : (size_t)(slash - from - 5);
-    for (size_t i = 0; i < request->root_count; i++) {
-        const struct worker_root *known = &request->roots[i];
-        if (strlen(known->name) != length || memcmp(known->name, from + 5, length) != 0) {
-            continue;
-        }
-        if (known->fd < 0) {
-            return error_set_path(err, ERROR_ROOT_UNAVAILABLE, from,
-                                  "the root %s cannot be opened now", known->name);
-        }
-        const char *rest = slash == NULL ? "" : slash + 1;
-        if (path_guard_check(rest, from, err) != 0) {
-            return -1;
-        }
-        *root = i;
-        *path = xstrdup(rest);
-        for (size_t end = strlen(*path); end > 0 && (*path)[end - 1] == '/'; end--) {
-            (*path)[end - 1] = '\0';
-        }
-        return 0;
-    }
-    return error_set_path(err, ERROR_ROOT_UNKNOWN, from, "there is no root named %.*s",
-                          (int)(length > 64 ? 64 : length), from + 5);
-}
-
-/* Whether a part of `to` is what a path on the disc must not have. */
-static int check_part(const char *to, const char *part, size_t length, struct error *err)
-{
-    if (length == 0 || (length == 1 && part[0] == '.') ||
-        (length == 2 && memcmp(part, "..", 2) == 0)) {
-        return error_set_path(
-            err, ERROR_NAME_NOT_REPRESENTABLE, to,
-            "%.300s is no path on the disc: it has an empty part, \".\" or \"..\"", to);
-    }
-    return 0;
-}
-
-/* Makes the folders of `to` but its last part, which is handed out ("" when `to` ends in '/').
- * `*excluded` tells that one of them is to be left out. */
-static struct source_node *make_folders(struct walk *walk, const char *to, size_t entry,
-                                        char **last, bool *excluded, struct error *err)
-{
-    struct source_node *folder = walk->tree->top;
-    *last = NULL;
-    *excluded = false;
-    if (to[0] != '/') {
-        error_set_path(err, ERROR_NAME_NOT_REPRESENTABLE, to, "the path %.300s must begin with '/'",
-                       to);
-        return NULL;
-    }
-    for (const char *part = to + 1;;) {
-        const char *slash = strchr(part, '/');
-        size_t length = slash == NULL ? strlen(part) : (size_t)(slash - part);
-        char *name = xasprintf("%.*s", (int)length, part);
-        if (slash == NULL) {
-            *last = name;
-            return length == 0 || check_part(to, part, length, err) == 0 ? folder : NULL;
-        }
-        *excluded = *excluded || (length > 0 && is_excluded(walk, folder, name));
-        struct source_node *next = NULL;
-        if (check_part(to, part, length, err) == 0) {
-            next = *excluded ? folder : put(walk, folder, name, SOURCE_FOLDER, entry, err);
-        }
-        free(name);
-        if (next == NULL) {
-            return NULL;
-        }
-        folder = next;
-        part = slash + 1;
-    }
-}
-
 static void take_text(struct walk *walk, size_t entry)
 {
     const struct data_entry *given = &walk->request->data.entries[entry];
     struct error trouble = ERROR_EMPTY;
     char *last = NULL;
     bool excluded = false;
-    struct source_node *folder = make_folders(walk, given->to, entry, &last, &excluded, &trouble);
+    struct source_node *folder = source_place_folders(walk->tree, &walk->request->data, given->to,
+                                                      entry, &last, &excluded, &trouble);
     struct source_node *node = NULL;
     if (folder != NULL && last[0] == '\0') {
         error_set_path(&trouble, ERROR_NAME_NOT_REPRESENTABLE, given->to,
                        "a text needs the name of a file, %.300s is a folder", given->to);
-    } else if (folder != NULL && (excluded || is_excluded(walk, folder, last))) {
+    } else if (folder != NULL &&
+               (excluded || source_is_excluded(&walk->request->data, folder, last))) {
         free(last);
         return;
     } else if (folder != NULL) {
-        node = put(walk, folder, last, SOURCE_TEXT, entry, &trouble);
+        node = source_place(walk->tree, folder, last, SOURCE_TEXT, entry, &trouble);
     }
     if (node == NULL) {
         note_error(walk, &trouble, entry, "to");
@@ -527,17 +368,17 @@ static void graft_folder(struct walk *walk, size_t entry, size_t root, const cha
     struct error trouble = ERROR_EMPTY;
     struct source_node *into = parent;
     if (last[0] != '\0') {
-        if (is_excluded(walk, parent, last)) {
+        if (source_is_excluded(&walk->request->data, parent, last)) {
             return;
         }
-        into = put(walk, parent, last, SOURCE_FOLDER, entry, &trouble);
+        into = source_place(walk->tree, parent, last, SOURCE_FOLDER, entry, &trouble);
     }
     if (into == NULL) {
         note_error(walk, &trouble, entry, "to");
         return;
     }
     if (!into->has_source) {
-        take_attributes(walk, into, info);
+        source_take_attributes(walk->tree, into, info);
     }
     push_visit(walk, NULL, root, entry, xstrdup(path), into, info, true);
 }
@@ -556,14 +397,15 @@ static void graft(struct walk *walk, size_t entry, size_t root, const char *path
         note_error(walk, &trouble, entry, "from");
         return;
     }
-    struct source_node *parent = make_folders(walk, given->to, entry, &last, &excluded, &trouble);
+    struct source_node *parent = source_place_folders(walk->tree, &walk->request->data, given->to,
+                                                      entry, &last, &excluded, &trouble);
     if (parent == NULL) {
         note_error(walk, &trouble, entry, "to");
     } else if (S_ISDIR(info->st_mode) && !excluded) {
         graft_folder(walk, entry, root, path, parent, last, info);
     } else if (!excluded) {
         const char *name = last[0] == '\0' ? base_name(path) : last;
-        if (!is_excluded(walk, parent, name) &&
+        if (!source_is_excluded(&walk->request->data, parent, name) &&
             put_file(walk, parent, name, root, entry, path, info, true, &trouble) != 0) {
             note_error(walk, &trouble, entry,
                        trouble.code == ERROR_NAME_NOT_REPRESENTABLE ? "to" : "from");

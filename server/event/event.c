@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See event.h: the words of the event types, counting of references, and the envelope's text. Any thread;
- * no state of its own.
+ * See event.h: the words of the event types, counting of references, and the envelope's text. Any
+ * thread; no state of its own.
  */
 #include "event/event.h"
 

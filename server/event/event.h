@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What happened, as burnd tells it: one envelope for WebSocket, SSE and the JSON page (api.md §5), with a
- * sequence number that never repeats. This module keeps the events and hands them out; what is in `data`
- * it does not read: the core renders it once, when the event is published.
+ * What happened, as burnd tells it: one envelope for WebSocket, SSE and the JSON page (api.md §5),
+ * with a sequence number that never repeats. This module keeps the events and hands them out; what
+ * is in `data` it does not read: the core renders it once, when the event is published.
  *
- * State events are kept (the last EVENT_KEEP in memory and in the store) and replayed. Of stream events
- * (progress points) only the latest of each key is kept; it is overwritten, never queued, so a slow
- * reader sees fewer points and costs nothing. A reader is a cursor: event_log_next() answers what comes
- * after it. Numbers are strictly ascending for every reader.
+ * State events are kept (the last EVENT_KEEP in memory and in the store) and replayed. Of stream
+ * events (progress points) only the latest of each key is kept; it is overwritten, never queued, so
+ * a slow reader sees fewer points and costs nothing. A reader is a cursor: event_log_next() answers
+ * what comes after it. Numbers are strictly ascending for every reader.
  *
- * Threads: the core publishes; edge, http and live threads read under the log's own lock; listeners are
- * called on the core thread after a publication and must only wake their thread.
+ * Threads: the core publishes; edge, http and live threads read under the log's own lock; listeners
+ * are called on the core thread after a publication and must only wake their thread.
  */
 #ifndef BURND_EVENT_H
 #define BURND_EVENT_H
@@ -80,15 +80,16 @@ struct event_log;
 struct event_log *event_log_new(const char *epoch, int64_t first_seq);
 void event_log_free(struct event_log *log);
 
-/* Core thread, while starting: put an event of an earlier run back. Ascending by seq. Takes `data`. */
+/* Core thread, while starting: put an event of an earlier run back. Ascending by seq. Takes
+ * `data`. */
 void event_log_restore(struct event_log *log, int64_t seq, int64_t time_ms, enum event_type type,
                        const struct event_subject *subject, char *owned_data);
 
 /* Core thread. The number the next event will get. */
 int64_t event_log_next_seq(const struct event_log *log);
 
-/* Core thread. `time_ms` as it was stored. Takes `owned_data`. `stream_key` NULL = a state event. Listeners are told. Returns a
- * borrowed event, valid until the next call. */
+/* Core thread. `time_ms` as it was stored. Takes `owned_data`. `stream_key` NULL = a state
+ * event. Listeners are told. Returns a borrowed event, valid until the next call. */
 struct event *event_log_publish(struct event_log *log, int64_t time_ms, enum event_type type,
                                 const struct event_subject *subject, char *owned_data,
                                 const char *stream_key);
@@ -99,18 +100,19 @@ int64_t
 event_log_last_seq(struct event_log *log); /* of the last published; first_seq - 1 = none yet */
 int64_t event_log_oldest_seq(struct event_log *log); /* of the oldest state event kept; 0 = none */
 
-/* Any thread. The first event with a number above `after` for which `wanted(event, arg)` is true (called
- * under the log's lock: no calls back, no blocking), as a reference of the caller's; NULL = none yet.
- * `*lag_bytes` (may be NULL) = bytes of state events above `after`. */
+/* Any thread. The first event with a number above `after` for which `wanted(event, arg)` is true
+ * (called under the log's lock: no calls back, no blocking), as a reference of the caller's;
+ * NULL = none yet. `*lag_bytes` (may be NULL) = bytes of state events above `after`. */
 struct event *event_log_next(struct event_log *log, int64_t after,
                              bool (*wanted)(const struct event *event, void *arg), void *arg,
                              int64_t *lag_bytes);
 
-/* Any thread. The number up to which state events may be missing: a reader that stands below it cannot be
- * continued without a gap. */
+/* Any thread. The number up to which state events may be missing: a reader that stands below it
+ * cannot be continued without a gap. */
 int64_t event_log_lost_seq(struct event_log *log);
 
-/* A reader that looks at each state event once, wanted or not, however far apart the wanted ones are. */
+/* A reader that looks at each state event once, wanted or not, however far apart the wanted ones
+ * are. */
 struct event_cursor {
     int64_t after;  /* the last event handed out: nothing at or below it comes again */
     int64_t looked; /* state events up to here were looked at and not wanted */
@@ -124,8 +126,8 @@ struct event *event_log_scan(struct event_log *log, struct event_cursor *cursor,
 /* Any thread. Bytes of the state events above `after`. */
 int64_t event_log_lag(struct event_log *log, int64_t after);
 
-/* Core thread, before others publish. `told` is called on the core thread after each publication, outside
- * the log's lock. At most 4 listeners. */
+/* Core thread, before others publish. `told` is called on the core thread after each
+ * publication, outside the log's lock. At most 4 listeners. */
 void event_log_listen(struct event_log *log, void (*told)(void *arg), void *arg);
 /* Any thread. When it returns `told` does not run and is not called any more. */
 void event_log_unlisten(struct event_log *log, void (*told)(void *arg), void *arg);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See event.h. State events stand in a ring, ascending by number, each with the count of bytes that were
- * published before it, so that a reader's place is a binary search and its lag a subtraction. Stream
- * events stand in a list, one for each key, ascending by number because a publication moves its key to
- * the end; a hash finds the key. When there are more than STREAM_KEYS_MAX keys, the one least recently
- * published is forgotten.
+ * See event.h. State events stand in a ring, ascending by number, each with the count of bytes that
+ * were published before it, so that a reader's place is a binary search and its lag a subtraction.
+ * Stream events stand in a list, one for each key, ascending by number because a publication moves
+ * its key to the end; a hash finds the key. When there are more than STREAM_KEYS_MAX keys, the one
+ * least recently published is forgotten.
  *
- * A reader that keeps up costs a few steps per event: the ring is entered at its cursor, the list is
- * walked from its end back to the cursor.
+ * A reader that keeps up costs a few steps per event: the ring is entered at its cursor, the list
+ * is walked from its end back to the cursor.
  *
- * Threads: the core writes; any thread reads under `lock`. Listeners have a lock of their own, held while
- * they are called, so that event_log_unlisten() can promise an end; they only wake a thread.
+ * Threads: the core writes; any thread reads under `lock`. Listeners have a lock of their own, held
+ * while they are called, so that event_log_unlisten() can promise an end; they only wake a thread.
  */
 #include "event/event.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a person must do now. Items are in memory: after a restart recovery raises them anew from the
- * copies and recorders they are about. An item is cleared when its cause goes.
+ * What a person must do now. Items are in memory: after a restart recovery raises them anew from
+ * the copies and recorders they are about. An item is cleared when its cause goes.
  */
 #include "job/core_internal.h"
 
@@ -16,8 +16,8 @@ static struct event_subject subject_of(const struct attention *item)
     return core_subject(item->job, item->copy, item->attempt, item->recorder);
 }
 
-/* Inside a transaction. The item is told by attention_tell() when its actions are offered. NULL: the list
- * is full, or the same is there already. */
+/* Inside a transaction. The item is told by attention_tell() when its actions are offered. NULL:
+ * the list is full, or the same is there already. */
 struct attention *attention_raise(struct core *core, const char *code, const char *severity,
                                   const struct event_subject *subject, const char *text)
 {
@@ -43,7 +43,8 @@ struct attention *attention_raise(struct core *core, const char *code, const cha
     return item;
 }
 
-void attention_offer(struct attention *item, const char *action, const char *label, bool destructive)
+void attention_offer(struct attention *item, const char *action, const char *label,
+                     bool destructive)
 {
     if (item == NULL || item->action_count == sizeof(item->actions) / sizeof(item->actions[0])) {
         return;
@@ -72,7 +73,8 @@ static void remove_at(struct core *core, size_t index)
 }
 
 /* Inside a transaction. `code` NULL = whatever code; `copy` 0 = of any copy. */
-void attention_clear(struct core *core, const char *code, const char *job, int copy, const char *recorder)
+void attention_clear(struct core *core, const char *code, const char *job, int copy,
+                     const char *recorder)
 {
     for (size_t i = core->attention_count; i-- > 0;) {
         const struct attention *item = &core->attention[i];
@@ -143,8 +145,8 @@ int core_attention_resolve(struct core *core, const char *id, const char *action
             continue;
         }
         if (!offers(&item, action)) {
-            return error_set(err, ERROR_INVALID_REQUEST, "%s does not offer the action %s", item.code,
-                             action);
+            return error_set(err, ERROR_INVALID_REQUEST, "%s does not offer the action %s",
+                             item.code, action);
         }
         if (strcmp(action, "accept_good") == 0) {
             return core_copy_confirm(core, item.job, item.copy, "good", err);
@@ -160,5 +162,6 @@ int core_attention_resolve(struct core *core, const char *id, const char *action
         return strcmp(action, "release") == 0 ? release_recorder(core, item.recorder, err)
                                               : continue_job(core, item.job, err);
     }
-    return error_set(err, ERROR_ATTENTION_CLEARED, "there is nothing to do under %s (any more)", id);
+    return error_set(err, ERROR_ATTENTION_CLEARED, "there is nothing to do under %s (any more)",
+                     id);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The core's start and stop, its roots, and the jobs in memory. See core_internal.h for who else is in
- * it. One burnd a state directory: the lock is taken before anything is read.
+ * The core's start and stop, its roots, and the jobs in memory. See core_internal.h for who else is
+ * in it. One burnd a state directory: the lock is taken before anything is read.
  *
  * Stopping: the first core_stop() starts no new attempt and waits for those under way; the second
- * cancels what can be cancelled. Plans are ended at once: their jobs are planned again by the next burnd.
+ * cancels what can be cancelled. Plans are ended at once: their jobs are planned again by the next
+ * burnd.
  */
 #include "job/core_internal.h"
 
@@ -34,8 +35,8 @@ static int take_state_lock(struct core *core, struct error *err)
                          core->state_dir, strerror(errno));
     }
     if (flock(core->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        return error_set(err, ERROR_STORE_UNAVAILABLE, "state directory %s is used by another burnd",
-                         core->state_dir);
+        return error_set(err, ERROR_STORE_UNAVAILABLE,
+                         "state directory %s is used by another burnd", core->state_dir);
     }
     return 0;
 }
@@ -58,14 +59,17 @@ static void open_root(struct core_root *root)
 {
     root->fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root->fd < 0) {
-        error_set(&root->problem, ERROR_ROOT_UNAVAILABLE, "root %s: %s cannot be opened: %s", root->name,
-                  root->path, strerror(errno));
+        error_set(&root->problem, ERROR_ROOT_UNAVAILABLE, "root %s: %s cannot be opened: %s",
+                  root->name, root->path, strerror(errno));
         log_warning("root", "%s", root->problem.message);
     }
 }
 
 static int add_roots(struct core *core, const struct core_settings *settings, struct error *err)
 {
+    if (settings->root_count > WORKER_ROOTS_MAX) {
+        return error_set(err, ERROR_INVALID_REQUEST, "more than %d roots", WORKER_ROOTS_MAX);
+    }
     core->roots = xcalloc(settings->root_count, sizeof(*core->roots));
     for (size_t i = 0; i < settings->root_count; i++) {
         const char *spec = settings->roots[i], *equals = strchr(spec, '=');
@@ -79,7 +83,8 @@ static int add_roots(struct core *core, const struct core_settings *settings, st
         memcpy(root->name, spec, (size_t)(equals - spec));
         text_copy(root->path, sizeof(root->path), equals + 1);
         if (strpbrk(root->name, "/:") != NULL) {
-            return error_set(err, ERROR_INVALID_REQUEST, "root %s: a name has neither / nor :", spec);
+            return error_set(err, ERROR_INVALID_REQUEST,
+                             "root %s: a name has neither / nor :", spec);
         }
         for (size_t k = 0; k < i; k++) {
             if (strcmp(core->roots[k].name, root->name) == 0) {
@@ -125,7 +130,8 @@ static int open_events(struct core *core, struct error *err)
     }
     /* what was reserved may have been given */
     core->events = event_log_new(epoch, core->reserved_seq + 1);
-    return store_events(store_as_reader(core->store), NULL, 0, EVENT_KEEP, restore_event, core, err);
+    return store_events(store_as_reader(core->store), NULL, 0, EVENT_KEEP, restore_event, core,
+                        err);
 }
 
 static void keep_house(uv_timer_t *timer)
@@ -156,7 +162,8 @@ static int start(struct core *core, const struct core_settings *settings, struct
     return 0;
 }
 
-int core_start(uv_loop_t *loop, const struct core_settings *settings, struct core **out, struct error *err)
+int core_start(uv_loop_t *loop, const struct core_settings *settings, struct core **out,
+               struct error *err)
 {
     struct core *core = xcalloc(1, sizeof(*core));
     core->loop = loop;
@@ -306,7 +313,8 @@ size_t core_recorders_snapshot(struct core *core, struct recorder **out)
     return count;
 }
 
-int core_recorder_snapshot(struct core *core, const char *name, struct recorder *out, struct error *err)
+int core_recorder_snapshot(struct core *core, const char *name, struct recorder *out,
+                           struct error *err)
 {
     const struct recorder *recorder = recorder_list_find(core->recorders, name);
     if (recorder == NULL) {
@@ -376,8 +384,8 @@ void core_set_reason(struct copy *copy, enum reason reason, const char *detail)
     text_copy(copy->reason_detail, sizeof(copy->reason_detail), detail);
 }
 
-void core_set_copy_state(struct core *core, struct live_job *live, struct copy *copy, enum copy_state state,
-                         int attempt, const struct error *problem)
+void core_set_copy_state(struct core *core, struct live_job *live, struct copy *copy,
+                         enum copy_state state, int attempt, const struct error *problem)
 {
     enum copy_state from = copy->state;
     int64_t now = clock_wall_ms();
@@ -410,7 +418,8 @@ void core_set_copy_state(struct core *core, struct live_job *live, struct copy *
         .reason = copy->reason,
         .problem = problem,
     };
-    struct event_subject subject = core_subject(live->job.id, copy->number, attempt, copy->recorder);
+    struct event_subject subject =
+        core_subject(live->job.id, copy->number, attempt, copy->recorder);
     core_tell(core, EVENT_COPY_STATE, &subject, &change);
 }
 
@@ -433,8 +442,8 @@ static void explain_failure(struct job *job)
     if (job->copy_count == 1) {
         job->problem = last->problem;
     } else {
-        error_set(&job->problem, ERROR_COPIES_FAILED, "%zu of %zu copies failed; the last: %s", failed,
-                  job->copy_count, last->problem.message);
+        error_set(&job->problem, ERROR_COPIES_FAILED, "%zu of %zu copies failed; the last: %s",
+                  failed, job->copy_count, last->problem.message);
     }
 }
 
@@ -461,8 +470,8 @@ void core_settle_job(struct core *core, struct live_job *live)
     struct event_subject subject = core_subject(job->id, 0, 0, "");
     subject.job_is_terminal = job_state_is_terminal(job->state);
     bool moved = change.from != change.to;
-    core_tell(core, moved || change.reason_count > 0 ? EVENT_JOB_STATE : EVENT_JOB_UPDATED, &subject,
-              &change);
+    core_tell(core, moved || change.reason_count > 0 ? EVENT_JOB_STATE : EVENT_JOB_UPDATED,
+              &subject, &change);
 }
 
 void core_add_warning(struct live_job *live, const struct warning *warning)

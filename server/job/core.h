@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The core: all domain state, and the only way to change it. Everything below runs on the core thread;
- * other threads post through core_mailbox() a function that calls these. No lock guards this data: one
- * thread has it. What blocks (reading the store, walking a folder) goes to the pool.
+ * The core: all domain state, and the only way to change it. Everything below runs on the core
+ * thread; other threads post through core_mailbox() a function that calls these. No lock guards
+ * this data: one thread has it. What blocks (reading the store, walking a folder) goes to the pool.
  *
  * A read costs the API one hop to this thread and back; the core itself waits for nothing but its
  * database's fsync.
@@ -37,13 +37,13 @@ struct core_settings {
     struct json_border border;
 };
 
-/* Opens the state directory (lock, database), recovers what an earlier burnd left, starts inspecting the
- * recorders. -1 with a sentence when that cannot be done. */
+/* Opens the state directory (lock, database), recovers what an earlier burnd left, starts
+ * inspecting the recorders. -1 with a sentence when that cannot be done. */
 NODISCARD int core_start(uv_loop_t *loop, const struct core_settings *settings, struct core **out,
                          struct error *err);
 
-/* No new attempts from now on; `stopped(arg)` is called when nothing runs any more. A second call cancels
- * what can be cancelled. */
+/* No new attempts from now on; `stopped(arg)` is called when nothing runs any more. A second
+ * call cancels what can be cancelled. */
 void core_stop(struct core *core, void (*stopped)(void *arg), void *arg);
 void core_free(struct core *core);
 
@@ -65,8 +65,8 @@ NODISCARD int core_recorder_snapshot(struct core *core, const char *name, struct
                                      struct error *err);
 /* Called once when the operation took effect or failed (`err` NULL = took effect). */
 typedef void core_done(void *arg, const struct error *err);
-/* Start an operation by hand. -1: refused (recorder_busy, operation_unsupported, not_found). `done` may be
- * NULL. */
+/* Start an operation by hand. -1: refused (recorder_busy, operation_unsupported, not_found).
+ * `done` may be NULL. */
 NODISCARD int core_recorder_eject(struct core *core, const char *name, core_done *done, void *arg,
                                   struct error *err);
 NODISCARD int core_recorder_rescan(struct core *core, const char *name, core_done *done, void *arg,
@@ -103,16 +103,17 @@ struct request_key {
     const char *scope, *key, *body_sha256;
 };
 
-/* Takes `owned_document`. Plans first (at most 2 s; a dry run at most 60 s), then answers through `done`
- * on the core thread, exactly once. `key`: NULL, or the key under which the answer is kept in the same
- * transaction as the job, so that a crash between the two cannot make a repeated request a second job. */
+/* Takes `owned_document`. Plans first (at most 2 s; a dry run at most 60 s), then answers
+ * through `done` on the core thread, exactly once. `key`: NULL, or the key under which the
+ * answer is kept in the same transaction as the job, so that a crash between the two cannot make
+ * a repeated request a second job. */
 void core_submit(struct core *core, struct job_document *owned_document, bool dry_run,
-                 const struct request_key *key,
-                 core_submitted *done, void *arg);
+                 const struct request_key *key, core_submitted *done, void *arg);
 
 /* From memory: jobs that are not terminal. -1 = not there (it may be in the store). */
 NODISCARD int core_job_snapshot(struct core *core, const char *id, struct job_snapshot *out);
-/* The ids of all jobs in memory, malloc()ed array of malloc()ed… as one block: `*out` has `n` × ID_SIZE. */
+/* The ids of all jobs in memory, malloc()ed array of malloc()ed… as one block: `*out` has `n` ×
+ * ID_SIZE. */
 size_t core_live_jobs(struct core *core, char (**out)[ID_SIZE]);
 
 /* Accepts a cancellation: sticky. -1: not_found, job_terminal. Cancelling twice succeeds. */
@@ -124,16 +125,16 @@ NODISCARD int core_copy_confirm(struct core *core, const char *id, int copy, con
 /* -1: not_found, job_not_terminal. */
 NODISCARD int core_job_delete(struct core *core, const char *id, struct error *err);
 
-/* Waiting (Prefer: wait): `woken(arg)` is called once on the core thread when the job is terminal, or
- * needs a person (unless `until_terminal`), or changed from `version` (if version ≥ 0), or was deleted, or
- * `timeout_s` passed.
- * Called at once when that holds already. */
+/* Waiting (Prefer: wait): `woken(arg)` is called once on the core thread when the job is
+ * terminal, or needs a person (unless `until_terminal`), or changed from `version` (if version ≥
+ * 0), or was deleted, or `timeout_s` passed. Called at once when that holds already. */
 struct core_wait;
-struct core_wait *core_wait_start(struct core *core, const char *id, bool until_terminal, int64_t version,
-                                  int timeout_s,
-                                  void (*woken)(void *arg), void *arg);
+struct core_wait *core_wait_start(struct core *core, const char *id, bool until_terminal,
+                                  int64_t version, int timeout_s, void (*woken)(void *arg),
+                                  void *arg);
 /* For nothing but the time: `woken` after `timeout_s`, unless canceled. */
-struct core_wait *core_wait_for_time(struct core *core, int timeout_s, void (*woken)(void *arg), void *arg);
+struct core_wait *core_wait_for_time(struct core *core, int timeout_s, void (*woken)(void *arg),
+                                     void *arg);
 /* Not called any more afterwards. Only before `woken` was called. */
 void core_wait_cancel(struct core *core, struct core_wait *wait);
 
@@ -163,8 +164,8 @@ NODISCARD int core_idempotency_begin(struct core *core, const char *scope, const
                                      const char *body_sha256, struct kept_answer *out, bool *found,
                                      struct error *err);
 /* `answer` NULL: not kept (not a 2xx). */
-void core_idempotency_end(struct core *core, const char *scope, const char *key, const char *body_sha256,
-                          const struct kept_answer *answer);
+void core_idempotency_end(struct core *core, const char *scope, const char *key,
+                          const char *body_sha256, const struct kept_answer *answer);
 
 /* --- health -------------------------------------------------------------------------------- */
 

@@ -2,10 +2,11 @@
  *
  * What the files of the core share. Everything runs on the core thread.
  *
- * The order in which a change is made is always: core_begin(), change the structs, put the rows, tell the
- * events, core_commit(); then act (start a worker, answer). An event goes out only after its commit. When
- * the store cannot be written burnd ends (exit status 1): workers that write finish alone, and the next
- * burnd finds them; only a submission is refused instead (503), because nothing has happened yet.
+ * The order in which a change is made is always: core_begin(), change the structs, put the rows,
+ * tell the events, core_commit(); then act (start a worker, answer). An event goes out only after
+ * its commit. When the store cannot be written burnd ends (exit status 1): workers that write
+ * finish alone, and the next burnd finds them; only a submission is refused instead (503), because
+ * nothing has happened yet.
  *
  *   core.c          start, stop, snapshots        core_tell.c     transactions and events
  *   submit.c        planning and accepting a job  scheduler.c     which copy goes to which recorder
@@ -35,8 +36,9 @@ struct live_job {
     struct job job;
     struct run *run; /* the attempt under way; copies of a job go one after another */
     struct copy_progress progress;
-    int ruined;              /* attempts that ended ruined */
-    bool waits_for_medium;   /* an attempt found the wrong medium: nothing is tried until one changes */
+    int ruined; /* attempts that ended ruined */
+    bool
+        waits_for_medium; /* an attempt found the wrong medium: nothing is tried until one changes */
 };
 
 struct pending_event {
@@ -71,7 +73,7 @@ struct core {
     struct idempotency_mark *marks;
     struct orphan *orphans;
     uv_timer_t housekeeping; /* once a second: orphans, waits that last too long */
-    int operations_running; /* workers under way */
+    int operations_running;  /* workers under way */
 
     bool scheduling, schedule_again;
     bool in_transaction;
@@ -93,12 +95,13 @@ NODISCARD int core_try_commit(struct core *core, struct error *err);
 void core_tell(struct core *core, enum event_type type, const struct event_subject *subject,
                const void *payload);
 /* A stream event, outside; `kind` with job and copy makes the key. Returns its data (borrowed). */
-const char *core_stream(struct core *core, enum event_type type, const struct event_subject *subject,
-                        const void *payload, const char *kind);
+const char *core_stream(struct core *core, enum event_type type,
+                        const struct event_subject *subject, const void *payload, const char *kind);
 void core_fatal(struct core *core, const struct error *err) __attribute__((noreturn));
 struct event_subject core_subject(const char *job, int copy, int attempt, const char *recorder);
 void core_tell_recorder(struct core *core, const struct recorder *recorder);
-void core_tell_medium(struct core *core, const struct recorder *recorder, const struct medium *before);
+void core_tell_medium(struct core *core, const struct recorder *recorder,
+                      const struct medium *before);
 
 /* --- job_rows.c: inside a transaction; the end of the program on failure ------------------- */
 
@@ -121,8 +124,8 @@ struct copy *job_copy(struct job *job, int number);
 /* Inside a transaction: derive the state anew, store, tell when it or the reasons changed. */
 void core_settle_job(struct core *core, struct live_job *live);
 /* Inside a transaction. */
-void core_set_copy_state(struct core *core, struct live_job *live, struct copy *copy, enum copy_state state,
-                         int attempt, const struct error *problem);
+void core_set_copy_state(struct core *core, struct live_job *live, struct copy *copy,
+                         enum copy_state state, int attempt, const struct error *problem);
 void core_set_reason(struct copy *copy, enum reason reason, const char *detail);
 void core_wake_waits(struct core *core, const struct live_job *live, bool gone);
 void core_snapshot_job(struct core *core, const struct live_job *live, struct job_snapshot *out);
@@ -143,30 +146,42 @@ struct run {
     char *folder;
     struct item_file *items;
     int64_t file_index; /* of progress.file on the side told last */
-    bool cancel_asked, took_effect_too_late;
+    bool cancel_asked;
     bool handed_over, first_block_told, first_stage_told, first_verify_told;
     struct stage_progress stage; /* the last told */
     char stage_path[512], stage_unit[16];
     int64_t write_started_ms, last_completed;
-    bool burned;        /* burn-worker's result was ok */
-    bool content_equal; /* the full verification said so */
-    bool has_medium;    /* attempt.medium_after is of now */
-    char volume_id[129];
+    bool burned;     /* burn-worker's result was ok */
+    bool has_medium; /* medium_now is of now */
+    struct medium medium_now;
+    bool failure_known;         /* the outcome is decided; only the medium is looked after */
+    char eject_fingerprint[65]; /* what must lie there to get the disc's name */
     char disc[ID_SIZE];
-    char *location;     /* of the disc */
+    char *location; /* of the disc */
     char *eject_to;
     core_done *done; /* of an operation by hand */
     void *done_arg;
 };
 
 /* The copy is pending, the recorder idle. */
-void run_start(struct core *core, struct live_job *live, struct copy *copy, struct recorder *recorder);
+void run_start(struct core *core, struct live_job *live, struct copy *copy,
+               struct recorder *recorder);
 /* An operation by hand: INSPECT, EJECT, RECLAIM. The recorder is idle. -1: it could not begin. */
-NODISCARD int run_start_by_hand(struct core *core, struct recorder *recorder, enum operation operation,
-                                core_done *done, void *arg, struct error *err);
+NODISCARD int run_start_by_hand(struct core *core, struct recorder *recorder,
+                                enum operation operation, core_done *done, void *arg,
+                                struct error *err);
+/* Empty a file that was blank when `attempt` began and that it left half-written; only if it is
+ * the same file still. Likewise by hand. */
+NODISCARD int run_start_reclaim(struct core *core, struct recorder *recorder,
+                                const struct attempt *attempt, core_done *done, void *arg,
+                                struct error *err);
+/* Starts that for an attempt nobody saw end; `live` (may be NULL) waits until it is done. */
+void core_give_file_back(struct core *core, const struct attempt *attempt, struct live_job *live);
+bool attempt_can_be_reclaimed(const struct recorder *recorder, const struct attempt *attempt);
 void run_cancel(struct run *run);
 void run_line(void *arg, const struct worker_line *line); /* run_lines.c */
-void run_set_phase(struct run *run, enum phase phase, enum cancel_effect cancel, int64_t expected_s);
+void run_set_phase(struct run *run, enum phase phase, enum cancel_effect cancel,
+                   int64_t expected_s);
 void core_plan_request(const struct core *core, const struct job *job, struct worker_request *out);
 NODISCARD int run_request(struct run *run, struct worker_request *out, struct error *err);
 struct event_subject run_subject(const struct run *run);
@@ -175,44 +190,56 @@ void run_conclude(struct run *run); /* run_end.c; frees the run */
 void run_fill_disc(const struct run *run, struct disc *out);
 void copy_progress_reset(struct copy_progress *progress);
 /* Where an image file is renamed to: PATH.<disc, else the time>.iso; malloc()ed. */
-char *core_eject_target(const struct core *core, const struct recorder *recorder, const char *disc);
+char *core_eject_target(const struct recorder *recorder, const char *disc);
 /* Inside a transaction: what the register says lies at `path` lies there no more. */
 void core_forget_location(struct core *core, const char *path);
-/* Which disc of the register lies in it, by its fingerprint. */
-void core_find_medium_disc(struct core *core, struct recorder *recorder);
+/* Inside a transaction, after a look at the medium: which disc of the register lies in it (by its
+ * fingerprint), and which ones that were said to lie there do not. */
+void core_reconcile_register(struct core *core, struct recorder *recorder);
+/* -1: there is no such disc. */
+NODISCARD int core_load_disc(struct core *core, const char *id, struct disc *out);
+void core_move_disc(struct core *core, const char *id, const char *location);
 /* The lease of a recorder: an open, flock()ed file; -1 = held elsewhere. */
 NODISCARD int lease_take(const struct core *core, const char *recorder, struct error *err);
 void lease_note_worker(int fd, const char *attempt, int pid);
-NODISCARD int core_run_worker(struct core *core, enum operation operation, struct worker_settings *settings,
-                              struct worker_request *request, struct worker **out, struct error *err);
+NODISCARD int core_run_worker(struct core *core, enum operation operation,
+                              struct worker_settings *settings, struct worker_request *request,
+                              struct worker **out, struct error *err);
 
 /* --- others -------------------------------------------------------------------------------- */
 
 void core_schedule(struct core *core); /* scheduler.c: give idle recorders work */
 /* Why this recorder may not take the job; 0 = it may. With `now` also what its medium says. */
-size_t core_ineligible(const struct job_document *document, const struct recorder *recorder, bool now,
-                       int64_t image_sectors, enum error_code out[4]);
-void core_raise_wrong_medium(struct core *core, const struct live_job *live, const struct copy *copy,
-                             const char *recorder);
+size_t core_ineligible(const struct job_document *document, const struct recorder *recorder,
+                       bool now, int64_t image_sectors, enum error_code out[4]);
+void core_raise_wrong_medium(struct core *core, const struct live_job *live,
+                             const struct copy *copy, const char *recorder);
 bool core_fails_on_wrong_medium(const struct core *core, const struct job_document *document);
-bool core_wants_blank(struct core *core, const struct run *run); /* a further copy or job needs one */
+bool core_wants_blank(struct core *core,
+                      const struct run *run); /* a further copy or job needs one */
 
 void core_plan_job(struct core *core, struct live_job *live); /* submit.c: plan a recovered job */
 void core_cancel_plan(struct core *core, const char *job);
 
 struct attention *attention_raise(struct core *core, const char *code, const char *severity,
                                   const struct event_subject *subject, const char *text);
-void attention_offer(struct attention *item, const char *action, const char *label, bool destructive);
+void attention_offer(struct attention *item, const char *action, const char *label,
+                     bool destructive);
 void attention_tell(struct core *core, const struct attention *item);
-void attention_clear(struct core *core, const char *code, const char *job, int copy, const char *recorder);
+void attention_clear(struct core *core, const char *code, const char *job, int copy,
+                     const char *recorder);
 
 NODISCARD int core_recover(struct core *core, struct error *err); /* recovery.c */
 void core_inspect_all(struct core *core);
 void core_watch_orphans(struct core *core);
-void core_medium_seen(struct core *core); /* a medium may have changed: waiting jobs are tried again */
+/* A medium may have changed: jobs that wait for one are tried again, but not `except` (may be
+ * NULL). */
+void core_medium_seen(struct core *core, const struct live_job *except);
 void core_expire_waits(struct core *core);
 void core_free_orphans(struct core *core);
 bool core_has_orphan(const struct core *core, const char *recorder);
+/* A worker of an earlier burnd has the lease without an attempt (an operation by hand). */
+void core_note_stray_worker(struct core *core, struct recorder *recorder);
 void core_quarantine(struct core *core, struct recorder *recorder, const struct error *problem);
 
 void core_operation_ended(struct core *core); /* core.c: perhaps the last before the stop */
@@ -224,6 +251,6 @@ void job_log(const struct core *core, const char *job, int copy, int attempt, co
 char *core_job_folder(const struct core *core, const char *job);
 char *core_attempt_folder(const struct core *core, const char *job, const char *attempt);
 NODISCARD int core_make_folder(const char *path, struct error *err); /* with its parents, 0700 */
-void core_remove_folder(const char *path);                          /* files and one level below */
+void core_remove_folder(const char *path);                           /* files and one level below */
 
 #endif

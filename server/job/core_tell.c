@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Write first, tell third: events of a transaction are rendered and stored inside it and published when
- * it is committed, in their order. See core_internal.h.
+ * Write first, tell third: events of a transaction are rendered and stored inside it and published
+ * when it is committed, in their order. See core_internal.h.
  */
 #include "job/core_internal.h"
 
@@ -108,7 +108,8 @@ int core_try_commit(struct core *core, struct error *err)
     for (size_t i = 0; i < count; i++) {
         struct pending_event event = core->pending[i];
         if (stored) {
-            event_log_publish(core->events, event.time_ms, event.type, &event.subject, event.data, NULL);
+            event_log_publish(core->events, event.time_ms, event.type, &event.subject, event.data,
+                              NULL);
         } else {
             free(event.data);
         }
@@ -124,8 +125,8 @@ void core_commit(struct core *core)
     }
 }
 
-const char *core_stream(struct core *core, enum event_type type, const struct event_subject *subject,
-                        const void *payload, const char *kind)
+const char *core_stream(struct core *core, enum event_type type,
+                        const struct event_subject *subject, const void *payload, const char *kind)
 {
     struct error err;
     char key[96];
@@ -149,19 +150,21 @@ struct event_subject core_subject(const char *job, int copy, int attempt, const 
 
 void core_tell_recorder(struct core *core, const struct recorder *recorder)
 {
-    struct event_subject subject =
-        core_subject(recorder->lease.job, recorder->lease.copy, recorder->lease.attempt, recorder->id);
+    struct event_subject subject = core_subject(recorder->lease.job, recorder->lease.copy,
+                                                recorder->lease.attempt, recorder->id);
     core_tell(core, EVENT_RECORDER_STATE, &subject, recorder);
 }
 
-void core_tell_medium(struct core *core, const struct recorder *recorder, const struct medium *before)
+void core_tell_medium(struct core *core, const struct recorder *recorder,
+                      const struct medium *before)
 {
     const struct medium *now = &recorder->medium;
-    enum event_type type = !now->present       ? EVENT_MEDIUM_REMOVED
+    enum event_type type = !now->present      ? EVENT_MEDIUM_REMOVED
                            : !before->present ? EVENT_MEDIUM_INSERTED
                                               : EVENT_MEDIUM_CHANGED;
     if (now->present == before->present && now->state == before->state &&
-        strcmp(now->fingerprint, before->fingerprint) == 0 && now->used_sectors == before->used_sectors) {
+        strcmp(now->fingerprint, before->fingerprint) == 0 &&
+        now->used_sectors == before->used_sectors) {
         return;
     }
     struct event_subject subject = core_subject("", 0, 0, recorder->id);

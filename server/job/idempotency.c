@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Answers kept under an Idempotency-Key, and the keys whose first request is still under way (in memory:
- * a request does not outlive burnd).
+ * Answers kept under an Idempotency-Key, and the keys whose first request is still under way (in
+ * memory: a request does not outlive burnd).
  */
 #include "job/core_internal.h"
 
@@ -34,8 +34,9 @@ static void free_row(struct idempotency_row *row)
     free((void *)(uintptr_t)row->location);
 }
 
-int core_idempotency_begin(struct core *core, const char *scope, const char *key, const char *body_sha256,
-                           struct kept_answer *out, bool *found, struct error *err)
+int core_idempotency_begin(struct core *core, const char *scope, const char *key,
+                           const char *body_sha256, struct kept_answer *out, bool *found,
+                           struct error *err)
 {
     struct idempotency_row row = {0};
     *found = false;
@@ -70,8 +71,8 @@ int core_idempotency_begin(struct core *core, const char *scope, const char *key
     return 0;
 }
 
-void core_idempotency_end(struct core *core, const char *scope, const char *key, const char *body_sha256,
-                          const struct kept_answer *answer)
+void core_idempotency_end(struct core *core, const char *scope, const char *key,
+                          const char *body_sha256, const struct kept_answer *answer)
 {
     struct idempotency_mark **at = find_mark(core, scope, key);
     struct error err;

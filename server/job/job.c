@@ -36,6 +36,7 @@ bool reason_needs_person(enum reason reason)
     case REASON_MEDIUM_TOO_SMALL:
     case REASON_MEDIUM_UNSUPPORTED:
     case REASON_ATTEMPT_UNKNOWN:
+    case REASON_CONFIRMATION_REQUIRED:
     case REASON_COUNT:
         return true;
     }

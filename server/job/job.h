@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A job, its copies and their attempts, as values: what the core works on, what the store keeps, what
- * the API shows. Deriving a job's state from its copies is here and pure (job_derive_state), so it can be
- * tested without a daemon.
+ * A job, its copies and their attempts, as values: what the core works on, what the store keeps,
+ * what the API shows. Deriving a job's state from its copies is here and pure (job_derive_state),
+ * so it can be tested without a daemon.
  *
  * Job:   queued held preparing waiting running canceling → completed completed_with_failures failed
  *        canceled.   First rule that fits: cancel accepted → canceling; a copy assigned or running →
@@ -29,7 +29,8 @@
     X(RUINED_DISC_LIMIT, "ruined_disc_limit") X(NO_ELIGIBLE_RECORDER, "no_eligible_recorder") \
     X(RECORDER_IN_USE, "recorder_in_use") X(RECORDER_QUARANTINED, "recorder_quarantined") \
     X(MEDIUM_NOT_BLANK, "medium_not_blank") X(MEDIUM_TOO_SMALL, "medium_too_small") \
-    X(MEDIUM_UNSUPPORTED, "medium_unsupported") X(ATTEMPT_UNKNOWN, "attempt_unknown")
+    X(MEDIUM_UNSUPPORTED, "medium_unsupported") X(ATTEMPT_UNKNOWN, "attempt_unknown") \
+    X(CONFIRMATION_REQUIRED, "confirmation_required")
 /* clang-format on */
 #define JOB_X(n, w) JOB_##n,
 #define COPY_X(n, w) COPY_##n,
@@ -84,8 +85,9 @@ struct copy {
     char reason_detail[256];
     char recorder[RECORDER_ID_SIZE];
     char disc[ID_SIZE];
-    int attempts; /* made so far, in all */
-    int tries;    /* that count against attempts_per_copy */
+    int attempts;      /* made so far, in all */
+    int tries;         /* that count against attempts_per_copy */
+    bool cancel_asked; /* of this copy alone; kept over restarts */
     struct error problem;
     int64_t started_at_ms, ended_at_ms;
 };
@@ -94,9 +96,10 @@ struct copy {
 struct copy_progress {
     int copy; /* 0 = none runs */
     int attempt;
-    char *stage, *block, *file, *verify; /* `data` texts of the last such event, owned; NULL = none */
-    double percent;                      /* of this copy, 0…100 */
-    int64_t eta_s;                       /* -1 = not known */
+    char *stage, *block, *file,
+        *verify;    /* `data` texts of the last such event, owned; NULL = none */
+    double percent; /* of this copy, 0…100 */
+    int64_t eta_s;  /* -1 = not known */
 };
 
 struct job {
@@ -118,13 +121,14 @@ struct job {
     int64_t version; /* grows with every change; the ETag */
 };
 
-/* A copy of all that the answer of GET /jobs/{id} shows, made on the core thread, rendered elsewhere. */
+/* A copy of all that the answer of GET /jobs/{id} shows, made on the core thread, rendered
+ * elsewhere. */
 struct job_snapshot {
     struct job job;         /* deep copy */
     struct attempt current; /* of the running copy; id "" = none */
     struct copy_progress progress;
-    double percent;         /* of all copies and phases; 100 only when done */
-    int64_t eta_s;          /* -1 */
+    double percent; /* of all copies and phases; 100 only when done */
+    int64_t eta_s;  /* -1 */
     enum cancel_effect cancel;
     int64_t queue_position; /* 0 = not in the queue */
     bool needs_person;

@@ -138,9 +138,11 @@ static void cancel_idle_copy(struct core *core, struct live_job *live, struct co
     core_set_copy_state(core, live, copy, COPY_CANCELED, 0, &problem);
 }
 
-static bool is_idle(const struct live_job *live, const struct copy *copy)
+/* Nothing works on it and nobody owes a verdict on it: it can end at once. */
+static bool is_idle(const struct copy *copy)
 {
-    return !copy_state_is_terminal(copy->state) && (live->run == NULL || live->run->copy != copy);
+    return copy->state == COPY_PENDING ||
+           (copy->state == COPY_WAITING && copy->reason != REASON_ATTEMPT_UNKNOWN);
 }
 
 static void after_cancel(struct core *core, struct live_job *live)
@@ -168,9 +170,7 @@ int core_job_cancel(struct core *core, const char *id, struct error *err)
     live->job.held_by_limit = false;
     attention_clear(core, "ruined_disc_limit", id, 0, NULL);
     for (size_t i = 0; i < live->job.copy_count; i++) {
-        const struct copy *copy = &live->job.copies[i];
-        bool verdict_due = copy->state == COPY_WAITING && copy->reason == REASON_ATTEMPT_UNKNOWN;
-        if (is_idle(live, copy) && !verdict_due) {
+        if (is_idle(&live->job.copies[i])) {
             cancel_idle_copy(core, live, &live->job.copies[i]);
         }
     }
@@ -211,14 +211,18 @@ int core_copy_cancel(struct core *core, const char *id, int number, struct error
                    ? 0
                    : error_set(err, ERROR_JOB_TERMINAL, "copy %d of job %s has ended", number, id);
     }
-    if (!is_idle(live, copy)) {
-        run_cancel(live->run);
-        return 0;
-    }
     core_begin(core);
-    cancel_idle_copy(core, live, copy);
+    copy->cancel_asked = true;
+    if (is_idle(copy)) {
+        cancel_idle_copy(core, live, copy);
+    } else {
+        core_put_copy(core, live, copy);
+    }
     core_settle_job(core, live);
     core_commit(core);
+    if (live->run != NULL && live->run->copy == copy) {
+        run_cancel(live->run);
+    }
     after_cancel(core, live);
     return 0;
 }
@@ -238,7 +242,8 @@ static bool take_attempt(const struct attempt_row *row, void *arg)
     return true;
 }
 
-static void register_confirmed(struct core *core, const struct live_job *live, struct attempt *attempt)
+static void register_confirmed(struct core *core, const struct live_job *live,
+                               struct attempt *attempt)
 {
     struct disc disc = {
         .copy = attempt->copy,
@@ -255,7 +260,9 @@ static void register_confirmed(struct core *core, const struct live_job *live, s
     text_copy(disc.recorder, sizeof(disc.recorder), attempt->recorder);
     text_copy(disc.title, sizeof(disc.title), live->job.document.title);
     text_copy(disc.profile, sizeof(disc.profile), "stdio");
-    if (recorder != NULL) {
+    /* the person vouches for the disc; where it lies is said only if what lies there can be it */
+    if (recorder != NULL && recorder->medium_known && recorder->medium.state != MEDIUM_BLANK &&
+        recorder->medium.session_sectors == attempt->blocks) {
         text_copy(disc.location, sizeof(disc.location), recorder->path);
         text_copy(disc.fingerprint, sizeof(disc.fingerprint), recorder->medium.fingerprint);
         text_copy(disc.volume_id, sizeof(disc.volume_id), recorder->medium.volume_id);
@@ -290,11 +297,11 @@ static void reclaimed(void *arg, const struct error *err)
     free(reclaiming);
 }
 
-static void give_file_back(struct core *core, const struct attempt *attempt, struct live_job *live)
+void core_give_file_back(struct core *core, const struct attempt *attempt, struct live_job *live)
 {
     struct error err;
     struct recorder *recorder = recorder_list_find(core->recorders, attempt->recorder);
-    if (recorder == NULL || recorder->kind != RECORDER_KIND_FILE || !attempt->medium_was_blank ||
+    if (recorder == NULL || !attempt_can_be_reclaimed(recorder, attempt) ||
         recorder->state != RECORDER_IDLE) {
         return;
     }
@@ -304,7 +311,7 @@ static void give_file_back(struct core *core, const struct attempt *attempt, str
     if (live != NULL) {
         live->waits_for_medium = true; /* until it is empty again */
     }
-    if (run_start_by_hand(core, recorder, OPERATION_RECLAIM, reclaimed, reclaiming, &err) != 0) {
+    if (run_start_reclaim(core, recorder, attempt, reclaimed, reclaiming, &err) != 0) {
         log_warning(recorder->id, "cannot be emptied: %s", err.message);
         free(reclaiming);
         if (live != NULL) {
@@ -313,7 +320,8 @@ static void give_file_back(struct core *core, const struct attempt *attempt, str
     }
 }
 
-int core_copy_confirm(struct core *core, const char *id, int number, const char *verdict, struct error *err)
+int core_copy_confirm(struct core *core, const char *id, int number, const char *verdict,
+                      struct error *err)
 {
     struct live_job *live;
     struct last_attempt last = {.found = false};
@@ -323,9 +331,11 @@ int core_copy_confirm(struct core *core, const char *id, int number, const char 
         return -1;
     }
     if (copy->state != COPY_WAITING || copy->reason != REASON_ATTEMPT_UNKNOWN ||
-        store_attempts(store_as_reader(core->store), id, number, 0, 0, 500, take_attempt, &last, err) != 0 ||
+        store_attempts(store_as_reader(core->store), id, number, 0, 0, 500, take_attempt, &last,
+                       err) != 0 ||
         !last.found) {
-        return error_set(err, ERROR_NOTHING_TO_CONFIRM, "copy %d of job %s waits for no verdict", number, id);
+        return error_set(err, ERROR_NOTHING_TO_CONFIRM, "copy %d of job %s waits for no verdict",
+                         number, id);
     }
     bool good = strcmp(verdict, "good") == 0, redo = strcmp(verdict, "redo") == 0;
     error_set(&problem, ERROR_INTERRUPTED, "given up by a person after burnd was interrupted");
@@ -334,24 +344,26 @@ int core_copy_confirm(struct core *core, const char *id, int number, const char 
         register_confirmed(core, live, &last.attempt);
         text_copy(copy->disc, sizeof(copy->disc), last.attempt.disc);
         if (live->job.first_sha256[0] == '\0') {
-            memcpy(live->job.first_sha256, last.attempt.session_sha256, sizeof(live->job.first_sha256));
+            memcpy(live->job.first_sha256, last.attempt.session_sha256,
+                   sizeof(live->job.first_sha256));
         }
     }
     copy->tries -= redo && copy->tries > 0;
     enum copy_state state = COPY_FAILED;
     if (good) {
         state = COPY_DONE;
-    } else if (live->job.cancel_accepted) {
+    } else if (live->job.cancel_accepted || copy->cancel_asked) {
         state = COPY_CANCELED;
     } else if (redo) {
         state = COPY_PENDING;
     }
-    core_set_copy_state(core, live, copy, state, last.attempt.attempt, good || redo ? NULL : &problem);
+    core_set_copy_state(core, live, copy, state, last.attempt.attempt,
+                        good || redo ? NULL : &problem);
     core_settle_job(core, live);
     core_commit(core);
     job_log(core, id, number, last.attempt.attempt, "info", "a person's verdict: %s", verdict);
     if (!good) {
-        give_file_back(core, &last.attempt, redo ? live : NULL);
+        core_give_file_back(core, &last.attempt, redo ? live : NULL);
     }
     after_cancel(core, live);
     return 0;
@@ -457,8 +469,9 @@ static void on_wait_over(uv_timer_t *timer)
     wake(timer->data);
 }
 
-struct core_wait *core_wait_start(struct core *core, const char *id, bool until_terminal, int64_t version,
-                                  int timeout_s, void (*woken)(void *arg), void *arg)
+struct core_wait *core_wait_start(struct core *core, const char *id, bool until_terminal,
+                                  int64_t version, int timeout_s, void (*woken)(void *arg),
+                                  void *arg)
 {
     struct core_wait *wait = xcalloc(1, sizeof(*wait));
     const struct live_job *live = core_find_job(core, id);
@@ -475,12 +488,14 @@ struct core_wait *core_wait_start(struct core *core, const char *id, bool until_
     uv_timer_init(core->loop, &wait->timer);
     wait->timer.data = wait;
     bool now = live == NULL || holds(wait, live);
-    /* also "at once" goes through the loop, so that the caller has the handle before it is called */
+    /* also "at once" goes through the loop, so that the caller has the handle before it is
+     * called */
     uv_timer_start(&wait->timer, on_wait_over, now ? 0 : (uint64_t)timeout_s * 1000, 0);
     return wait;
 }
 
-struct core_wait *core_wait_for_time(struct core *core, int timeout_s, void (*woken)(void *arg), void *arg)
+struct core_wait *core_wait_for_time(struct core *core, int timeout_s, void (*woken)(void *arg),
+                                     void *arg)
 {
     struct core_wait *wait = core_wait_start(core, "", true, -1, 0, woken, arg);
     uv_timer_start(&wait->timer, on_wait_over, (uint64_t)timeout_s * 1000, 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a client asked for: the body of POST /jobs as a struct, with every default filled in. A value
- * with owned strings; never changed once accepted. JSON ↔ struct lives in api/ (body_reader.c, views.c)
- * and reaches the core as the function table below, so that the core knows no JSON.
+ * What a client asked for: the body of POST /jobs as a struct, with every default filled in. A
+ * value with owned strings; never changed once accepted. JSON ↔ struct lives in api/
+ * (body_reader.c, views.c) and reaches the core as the function table below, so that the core knows
+ * no JSON.
  */
 #ifndef BURND_JOB_DOCUMENT_H
 #define BURND_JOB_DOCUMENT_H
@@ -41,19 +42,19 @@ struct job_tag {
 
 struct job_document {
     enum job_type type;
-    char title[257];       /* "" = null, likewise below */
+    char title[257]; /* "" = null, likewise below */
     char client_ref[257];
     struct job_tag tags[JOB_TAGS_MAX];
     size_t tag_count;
-    int priority;          /* 0…100 */
-    int64_t copies;        /* 1…10000 */
+    int priority;   /* 0…100 */
+    int64_t copies; /* 1…10000 */
 
     char recorder[RECORDER_ID_SIZE]; /* "any", or the name as given */
     char recorders[JOB_RECORDERS_MAX][RECORDER_ID_SIZE];
     size_t recorder_count; /* 0 = `recorders` was null */
     char pool[POOL_SIZE];
     char profiles[16][16];
-    size_t profile_count;  /* 0 = null */
+    size_t profile_count; /* 0 = null */
     enum medium_require require;
     enum wrong_medium on_wrong_medium; /* DEFAULT: decided by the eligible recorders' kind */
     int64_t wait_timeout_s;
@@ -73,7 +74,7 @@ struct job_document {
     enum verify_level verify;
     char verify_where[16]; /* "same_recorder" | "any" */
     bool verify_reload;
-    char checksums[16]; /* of data: "auto" | "none"; neither differs on a file recorder */
+    char checksums[16];    /* of data: "auto" | "none"; neither differs on a file recorder */
     int attempts_per_copy; /* 1…100 */
     bool reduce_speed;
     int64_t max_ruined_discs; /* -1 = no limit */
@@ -83,8 +84,8 @@ struct job_document {
 
 void job_document_release(struct job_document *document);
 
-/* What the core needs of the JSON border; api/ fills it, main.c hands it over. `parse` accepts exactly
- * what `render` made. All return malloc()ed text; any thread. */
+/* What the core needs of the JSON border; api/ fills it, main.c hands it over. `parse` accepts
+ * exactly what `render` made. All return malloc()ed text; any thread. */
 struct json_border {
     int (*document_parse)(const char *text, struct job_document *out, struct error *err);
     char *(*document_render)(const struct job_document *document);

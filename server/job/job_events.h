@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The payloads of the events (event.h says the types): what the core knows when it publishes one, and
- * what api/ turns into the event's `data` object. Borrowed for the call of json_border.event_render.
+ * The payloads of the events (event.h says the types): what the core knows when it publishes one,
+ * and what api/ turns into the event's `data` object. Borrowed for the call of
+ * json_border.event_render.
  *
  *   job.created                struct job_snapshot      job.state, job.updated   struct job_change
  *   job.deleted                NULL                     copy.state               struct copy_change
@@ -27,7 +28,7 @@ struct job_change {
 
 struct copy_change {
     enum copy_state from, to;
-    int attempt; /* 0 = none yet */
+    int attempt;                 /* 0 = none yet */
     const char *recorder, *disc; /* "" = null */
     bool has_reason;
     enum reason reason;
@@ -37,7 +38,7 @@ struct copy_change {
 struct phase_change {
     enum phase phase;
     enum cancel_effect cancel;
-    int64_t expected_s; /* -1 = not told */
+    int64_t expected_s;   /* -1 = not told */
     enum outcome outcome; /* of ENDED */
     enum advice advice;
     const struct error *problem;
@@ -56,7 +57,7 @@ struct block_progress {
 };
 
 struct file_progress {
-    const char *path, *kind, *side; /* "write" | "verify" */
+    const char *path, *kind, *side;                             /* "write" | "verify" */
     int64_t first_block, last_block, block_count, index, items; /* last_block -1 = null */
 };
 

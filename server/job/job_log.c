@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The log of a job, a JSON object a line in jobs/<id>/log below the state directory, written by burnd
- * alone; and the folders of jobs and attempts. A log line that cannot be written is said in the daemon's
- * log and stops nothing.
+ * The log of a job, a JSON object a line in jobs/<id>/log below the state directory, written by
+ * burnd alone; and the folders of jobs and attempts. A log line that cannot be written is said in
+ * the daemon's log and stops nothing.
  */
 #include "job/core_internal.h"
 
@@ -39,7 +39,8 @@ int core_make_folder(const char *path, struct error *err)
             *slash = '\0';
         }
         if (mkdir(part, 0700) != 0 && errno != EEXIST) {
-            status = error_set(err, ERROR_INTERNAL, "folder %s cannot be made: %s", part, strerror(errno));
+            status = error_set(err, ERROR_INTERNAL, "folder %s cannot be made: %s", part,
+                               strerror(errno));
         }
         if (slash == NULL) {
             break;
@@ -122,8 +123,9 @@ void job_log(const struct core *core, const char *job, int copy, int attempt, co
     text_copy(text, sizeof(text), text); /* not cut inside a letter */
     quote(quoted, sizeof(quoted), text);
     clock_to_text(clock_wall_ms(), when);
-    char *line = xasprintf("{\"time\":\"%s\",\"level\":\"%s\",\"copy\":%d,\"attempt\":%d,\"text\":%s}\n", when,
-                           level, copy, attempt, quoted);
+    char *line =
+        xasprintf("{\"time\":\"%s\",\"level\":\"%s\",\"copy\":%d,\"attempt\":%d,\"text\":%s}\n",
+                  when, level, copy, attempt, quoted);
     char *path = xasprintf("%s/jobs/%s/log", core->state_dir, job);
     append(path, line);
     free(path);

@@ -51,7 +51,8 @@ static char *reasons_text(const struct job *job, bool *needs_person)
     char text[512] = "";
     for (size_t i = 0; i < count; i++) {
         size_t used = strlen(text);
-        snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? "," : "", reason_to_text(reasons[i]));
+        snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? "," : "",
+                 reason_to_text(reasons[i]));
         *needs_person = *needs_person || reason_needs_person(reasons[i]);
     }
     return count > 0 ? xstrdup(text) : NULL;
@@ -108,6 +109,7 @@ void core_put_copy(struct core *core, const struct live_job *live, const struct 
         .number = copy->number,
         .attempts = copy->attempts,
         .tries = copy->tries,
+        .cancel_asked = copy->cancel_asked,
         .state = copy_state_to_text(copy->state),
         .reason = copy->has_reason ? reason_to_text(copy->reason) : NULL,
         .reason_detail = or_null(copy->reason_detail),
@@ -284,6 +286,7 @@ void copy_from_row(const struct copy_row *row, struct copy *out)
     out->number = row->number;
     out->attempts = row->attempts;
     out->tries = row->tries;
+    out->cancel_asked = row->cancel_asked;
     if (copy_state_from_text(row->state, &out->state) != 0) {
         out->state = COPY_PENDING;
     }
@@ -299,7 +302,8 @@ void copy_from_row(const struct copy_row *row, struct copy *out)
     out->ended_at_ms = row->ended_at_ms;
 }
 
-int job_from_row(const struct core *core, const struct job_row *row, struct job *out, struct error *err)
+int job_from_row(const struct core *core, const struct job_row *row, struct job *out,
+                 struct error *err)
 {
     *out = (struct job){0};
     memcpy(out->id, row->id, sizeof(out->id));
@@ -312,7 +316,8 @@ int job_from_row(const struct core *core, const struct job_row *row, struct job 
                          row->state);
     }
     out->has_plan = row->plan != NULL && plan_decode(row->plan, &out->plan) == 0;
-    if (row->warnings != NULL && warnings_decode(row->warnings, out->warnings, &out->warning_count) != 0) {
+    if (row->warnings != NULL &&
+        warnings_decode(row->warnings, out->warnings, &out->warning_count) != 0) {
         out->warning_count = 0;
     }
     text_from(out->first_sha256, sizeof(out->first_sha256), row->first_sha256);

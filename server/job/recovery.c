@@ -45,7 +45,8 @@ bool core_has_orphan(const struct core *core, const char *recorder)
 /* --- the end of an attempt that nobody saw ------------------------------------------------- */
 
 /* The worker's own word, if it finished alone. */
-static bool read_result(const struct core *core, const struct attempt *attempt, struct worker_result *out)
+static bool read_result(const struct core *core, const struct attempt *attempt,
+                        struct worker_result *out)
 {
     char text[16384];
     struct worker_line line;
@@ -85,17 +86,25 @@ static void raise_confirm(struct core *core, const struct attempt *attempt, cons
     attention_tell(core, item);
 }
 
-static void explain_unknown(struct attempt *attempt, const struct worker_result *result, bool has_result)
+static void explain_unknown(struct attempt *attempt, const struct worker_result *result,
+                            bool has_result)
 {
-    if (!has_result) {
+    if (attempt->phase >= PHASE_VERIFY) {
         error_set(&attempt->problem, ERROR_INTERRUPTED,
-                  "burnd stopped in phase %s and the worker left no result: nobody saw whether the disc is "
+                  "burnd stopped in phase %s: the disc was written and closed, its verification "
+                  "did not end",
+                  phase_to_text(attempt->phase));
+    } else if (!has_result) {
+        error_set(&attempt->problem, ERROR_INTERRUPTED,
+                  "burnd stopped in phase %s and the worker left no result: nobody saw whether the "
+                  "disc is "
                   "good",
                   phase_to_text(attempt->phase));
     } else if (result->ok) {
         memcpy(attempt->session_sha256, result->session_sha256, sizeof(attempt->session_sha256));
         error_set(&attempt->problem, ERROR_INTERRUPTED,
-                  "burnd stopped in phase %s; the worker went on alone and reports %lld blocks written and "
+                  "burnd stopped in phase %s; the worker went on alone and reports %lld blocks "
+                  "written and "
                   "closed, not verified",
                   phase_to_text(attempt->phase), (long long)result->blocks);
     } else {
@@ -105,7 +114,8 @@ static void explain_unknown(struct attempt *attempt, const struct worker_result 
     }
 }
 
-static void end_now(struct core *core, struct attempt *attempt, enum outcome outcome, enum advice advice)
+static void end_now(struct core *core, struct attempt *attempt, enum outcome outcome,
+                    enum advice advice)
 {
     int64_t now = clock_wall_ms();
     attempt->outcome = outcome;
@@ -131,15 +141,34 @@ static void end_now(struct core *core, struct attempt *attempt, enum outcome out
     core_tell(core, EVENT_ATTEMPT_PHASE, &subject, &change);
 }
 
+static bool is_canceled(const struct live_job *live, const struct copy *copy)
+{
+    return live->job.cancel_accepted || copy->cancel_asked;
+}
+
 static void end_unharmed(struct core *core, struct live_job *live, struct copy *copy,
                          struct attempt *attempt)
 {
-    error_set(&attempt->problem, ERROR_INTERRUPTED, "burnd stopped in phase %s, before anything was written",
+    error_set(&attempt->problem, ERROR_INTERRUPTED,
+              "burnd stopped in phase %s, before anything was written",
               phase_to_text(attempt->phase));
     end_now(core, attempt, OUTCOME_UNHARMED, ADVICE_REUSE);
     copy->tries -= copy->tries > 0; /* not the copy's fault */
-    core_set_copy_state(core, live, copy, live->job.cancel_accepted ? COPY_CANCELED : COPY_PENDING,
-                        attempt->attempt, live->job.cancel_accepted ? &attempt->problem : NULL);
+    bool canceled = is_canceled(live, copy);
+    core_set_copy_state(core, live, copy, canceled ? COPY_CANCELED : COPY_PENDING, attempt->attempt,
+                        canceled ? &attempt->problem : NULL);
+}
+
+/* It had failed and burnd knew why; only the tidying was interrupted. */
+static void end_failed(struct core *core, struct live_job *live, struct copy *copy,
+                       struct attempt *attempt)
+{
+    struct error problem = attempt->problem;
+    end_now(core, attempt, attempt->outcome, attempt->advice);
+    enum copy_state state = is_canceled(live, copy)                              ? COPY_CANCELED
+                            : copy->tries < live->job.document.attempts_per_copy ? COPY_PENDING
+                                                                                 : COPY_FAILED;
+    core_set_copy_state(core, live, copy, state, attempt->attempt, &problem);
 }
 
 static void end_unknown(struct core *core, struct live_job *live, struct copy *copy,
@@ -155,10 +184,19 @@ static void end_unknown(struct core *core, struct live_job *live, struct copy *c
     raise_confirm(core, attempt, problem.message);
 }
 
-/* All that was asked for was done and stored; only the renaming of the image file may be missing. */
-static void end_good(struct core *core, struct live_job *live, struct copy *copy, struct attempt *attempt)
+/* All that was asked for was done and stored; only the renaming of the image file may be
+ * missing. */
+static void end_good(struct core *core, struct live_job *live, struct copy *copy,
+                     struct attempt *attempt)
 {
+    struct disc disc;
+    struct event_subject subject =
+        core_subject(attempt->job, attempt->copy, attempt->attempt, attempt->recorder);
     end_now(core, attempt, OUTCOME_GOOD, ADVICE_KEEP);
+    if (core_load_disc(core, attempt->disc, &disc) == 0) {
+        core_tell(core, EVENT_DISC_REGISTERED, &subject,
+                  &disc); /* where it lies: when it is looked at */
+    }
     text_copy(copy->disc, sizeof(copy->disc), attempt->disc);
     if (live->job.first_sha256[0] == '\0') {
         memcpy(live->job.first_sha256, attempt->session_sha256, sizeof(live->job.first_sha256));
@@ -171,20 +209,25 @@ static void settle_attempt(struct core *core, struct attempt *attempt)
 {
     struct live_job *live = core_find_job(core, attempt->job);
     struct copy *copy = live != NULL ? job_copy(&live->job, attempt->copy) : NULL;
+    if (attempt->id[0] == '\0') {
+        return; /* an operation by hand */
+    }
     if (copy == NULL) {
         error_set(&attempt->problem, ERROR_INTERRUPTED, "its job is gone");
         end_now(core, attempt, OUTCOME_UNKNOWN, ADVICE_CHECK);
         return;
     }
-    if (attempt->phase < PHASE_WRITE || attempt->simulate) {
-        end_unharmed(core, live, copy, attempt);
-    } else if (attempt->phase == PHASE_EJECT && attempt->disc[0] != '\0') {
+    if (attempt->disc[0] != '\0') {
         end_good(core, live, copy, attempt);
+    } else if (attempt->problem.code != ERROR_NONE) {
+        end_failed(core, live, copy, attempt);
+    } else if (attempt->phase < PHASE_WRITE || attempt->simulate) {
+        end_unharmed(core, live, copy, attempt);
     } else {
         end_unknown(core, live, copy, attempt);
     }
-    log_warning(attempt->job, "copy %d attempt %d was interrupted: %s", attempt->copy, attempt->attempt,
-                outcome_to_text(attempt->outcome));
+    log_warning(attempt->job, "copy %d attempt %d was interrupted: %s", attempt->copy,
+                attempt->attempt, outcome_to_text(attempt->outcome));
     core_settle_job(core, live);
 }
 
@@ -227,7 +270,8 @@ static void kill_orphan(const struct core *core, struct orphan *orphan)
     }
     if (fscanf(file, "%d %llu", &pid, &started) == 2 && pid > 1 && started != 0 &&
         worker_process_start(pid) == started) {
-        log_warning(orphan->attempt.recorder, "the worker of an earlier burnd (pid %d) is silent, killed", pid);
+        log_warning(orphan->attempt.recorder,
+                    "the worker of an earlier burnd (pid %d) is silent, killed", pid);
         kill(pid, SIGKILL);
     }
     fclose(file);
@@ -255,8 +299,10 @@ static void release_orphan(struct core *core, struct orphan *orphan)
         }
     }
     struct error err;
-    if (recorder != NULL &&
-        run_start_by_hand(core, recorder, OPERATION_INSPECT, NULL, NULL, &err) != 0) {
+    if (recorder != NULL && orphan->attempt.outcome == OUTCOME_RUINED) {
+        core_give_file_back(core, &orphan->attempt, core_find_job(core, orphan->attempt.job));
+    } else if (recorder != NULL &&
+               run_start_by_hand(core, recorder, OPERATION_INSPECT, NULL, NULL, &err) != 0) {
         log_warning(recorder->id, "cannot be looked at: %s", err.message);
     }
     core_schedule(core);
@@ -278,8 +324,8 @@ void core_watch_orphans(struct core *core)
         if (mtime != orphan->seen_mtime_ns) {
             orphan->seen_mtime_ns = mtime;
             orphan->seen_at_ms = now;
-        } else if (!orphan->killed &&
-                   now - orphan->seen_at_ms > (int64_t)(ORPHAN_SILENCE_MS * core->watchdog_factor)) {
+        } else if (!orphan->killed && now - orphan->seen_at_ms >
+                                          (int64_t)(ORPHAN_SILENCE_MS * core->watchdog_factor)) {
             kill_orphan(core, orphan);
         }
         at = &orphan->next;
@@ -303,7 +349,7 @@ static void add_orphan(struct core *core, const struct attempt *attempt)
     orphan->seen_at_ms = clock_monotonic_ms();
     orphan->next = core->orphans;
     core->orphans = orphan;
-    log_warning(attempt->recorder, "a worker of an earlier burnd still writes (phase %s)",
+    log_warning(attempt->recorder, "a worker of an earlier burnd still runs (phase %s)",
                 phase_to_text(attempt->phase));
     if (recorder == NULL) {
         return;
@@ -315,10 +361,20 @@ static void add_orphan(struct core *core, const struct attempt *attempt)
         .held = true,
         .copy = attempt->copy,
         .attempt = attempt->attempt,
-        .operation = OPERATION_BURN,
+        .operation = attempt->id[0] != '\0' ? OPERATION_BURN : OPERATION_INSPECT,
         .since_ms = attempt->started_at_ms,
     };
     memcpy(recorder->lease.job, attempt->job, sizeof(recorder->lease.job));
+}
+
+void core_note_stray_worker(struct core *core, struct recorder *recorder)
+{
+    struct attempt none = {.started_at_ms = clock_wall_ms()};
+    text_copy(none.recorder, sizeof(none.recorder), recorder->id);
+    add_orphan(core, &none);
+    core_begin(core);
+    core_tell_recorder(core, recorder);
+    core_commit(core);
 }
 
 /* --- loading ------------------------------------------------------------------------------- */
@@ -367,11 +423,30 @@ static int load_copies(struct core *core, struct live_job *live, struct error *e
     size_t before;
     do {
         before = live->job.copy_count;
-        if (store_copies(store_as_reader(core->store), live->job.id, 0, (int)before, 500, load_copy, &loading,
-                         err) != 0) {
+        if (store_copies(store_as_reader(core->store), live->job.id, 0, (int)before, 500, load_copy,
+                         &loading, err) != 0) {
             return -1;
         }
     } while (live->job.copy_count > before);
+    return 0;
+}
+
+static bool count_ruined(const struct attempt_row *row, void *arg)
+{
+    *(int *)arg += strcmp(row->outcome, outcome_to_text(OUTCOME_RUINED)) == 0;
+    return true;
+}
+
+/* The limit on ruined discs counts over restarts. */
+static int load_ruined(struct core *core, struct live_job *live, struct error *err)
+{
+    for (size_t i = 0; i < live->job.copy_count; i++) {
+        if (live->job.copies[i].attempts > 0 &&
+            store_attempts(store_as_reader(core->store), live->job.id, live->job.copies[i].number,
+                           0, 0, 500, count_ruined, &live->ruined, err) != 0) {
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -394,7 +469,8 @@ static int load_jobs(struct core *core, struct error *err)
         qsort(core->jobs, core->job_count, sizeof(struct live_job *), oldest_first);
     }
     for (size_t i = 0; i < core->job_count; i++) {
-        if (load_copies(core, core->jobs[i], err) != 0) {
+        if (load_copies(core, core->jobs[i], err) != 0 ||
+            load_ruined(core, core->jobs[i], err) != 0) {
             return -1;
         }
     }
@@ -424,7 +500,7 @@ static void settle_copies(struct core *core, struct live_job *live)
         if (running && core_has_orphan(core, copy->recorder)) {
             continue;
         }
-        if (live->job.cancel_accepted && !copy_state_is_terminal(copy->state) &&
+        if (is_canceled(live, copy) && !copy_state_is_terminal(copy->state) &&
             !(copy->has_reason && copy->reason == REASON_ATTEMPT_UNKNOWN)) {
             struct error problem;
             error_set(&problem, ERROR_CANCELED, "canceled before it began");
@@ -479,6 +555,17 @@ static void settle_all(struct core *core, struct open_attempts *list)
     core_commit(core);
 }
 
+/* Files that were being emptied when burnd died. */
+static void give_back_failed(struct core *core, const struct open_attempts *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct attempt *attempt = &list->items[i];
+        if (attempt->phase == PHASE_ENDED && attempt->outcome == OUTCOME_RUINED) {
+            core_give_file_back(core, attempt, core_find_job(core, attempt->job));
+        }
+    }
+}
+
 static void drop_ended(struct core *core)
 {
     for (size_t i = core->job_count; i-- > 0;) {
@@ -498,6 +585,7 @@ int core_recover(struct core *core, struct error *err)
         return -1;
     }
     settle_all(core, &list);
+    give_back_failed(core, &list);
     free(list.items);
     drop_ended(core);
     for (size_t i = 0; i < core->job_count; i++) {

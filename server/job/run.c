@@ -7,12 +7,12 @@
  *     │ died in       ▼
  *     └ write…close ► RECLAIM (file recorder that was blank) ──► INSPECT (medium not known) ──► conclude
  *
- * run_conclude() (run_end.c) stores and tells the end of it all in the order of api.md. An operation by hand (rescan,
- * eject) is the same with no job: one operation, then the end.
+ * run_conclude() (run_end.c) stores and tells the end of it all in the order of api.md. An
+ * operation by hand (rescan, eject) is the same with no job: one operation, then the end.
  *
- * What an attempt's end means for the medium: see the worker's result when there is one; a worker that
- * died before `write` left the medium unharmed, in write … close ruined it (a file that was blank is
- * emptied again: unharmed), in settle or verify nobody knows.
+ * What an attempt's end means for the medium: see the worker's result when there is one; a worker
+ * that died before `write` left the medium unharmed, in write … close ruined it (a file that was
+ * blank is emptied again: unharmed), in settle or verify nobody knows.
  */
 #include "job/core_internal.h"
 
@@ -25,6 +25,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define DVD_KB_S 1385 /* 1x */
 
 static void operation_ended(void *arg, const struct worker_end *end);
 
@@ -46,10 +48,15 @@ void run_free(struct run *run)
     free(run);
 }
 
+bool attempt_can_be_reclaimed(const struct recorder *recorder, const struct attempt *attempt)
+{
+    return recorder->kind == RECORDER_KIND_FILE && attempt->medium_was_blank &&
+           attempt->medium_before.file_inode != 0;
+}
+
 static bool can_be_reclaimed(const struct run *run)
 {
-    return run->recorder->kind == RECORDER_KIND_FILE && run->attempt.medium_was_blank &&
-           !run->attempt.simulate;
+    return attempt_can_be_reclaimed(run->recorder, &run->attempt);
 }
 
 /* --- starting an operation ----------------------------------------------------------------- */
@@ -65,6 +72,7 @@ static int start_worker(struct run *run, enum operation operation, struct error 
         .folder = run->folder,
         .lease_fd = run->lease_fd,
         .is_file = run->recorder->kind == RECORDER_KIND_FILE,
+        .speed_kb_s = run->attempt.speed_kb_s,
         .line = run_line,
         .ended = operation_ended,
         .arg = run,
@@ -101,15 +109,53 @@ static void fail_operation(struct run *run, const struct error *err)
     run_conclude(run);
 }
 
+/* The attempt's own work is over: whatever follows only looks at the medium or tidies it. */
+static void show_inspecting(struct run *run)
+{
+    struct recorder *recorder = run->recorder;
+    if (run->live == NULL ||
+        (recorder->activity == ACTIVITY_INSPECTING && !recorder->write_in_progress)) {
+        return;
+    }
+    core_begin(run->core);
+    recorder->activity = ACTIVITY_INSPECTING;
+    recorder->write_in_progress = false;
+    core_tell_recorder(run->core, recorder);
+    core_commit(run->core);
+}
+
 static void next_operation(struct run *run, enum operation operation)
 {
     struct error err;
+    if (operation == OPERATION_INSPECT || operation == OPERATION_RECLAIM) {
+        show_inspecting(run);
+    }
     if (start_worker(run, operation, &err) != 0) {
         fail_operation(run, &err);
     }
 }
 
 /* --- the start of an attempt --------------------------------------------------------------- */
+
+/* A file has no family of speeds of its own: x counts as on a DVD. 0 = not limited. */
+static int64_t effective_speed(const struct speed *asked, int64_t recorder_kb_s)
+{
+    int64_t wanted = 0;
+    switch (asked->kind) {
+    case SPEED_MAX:
+        break;
+    case SPEED_MIN:
+        wanted = DVD_KB_S;
+        break;
+    case SPEED_X:
+        wanted = (int64_t)(asked->value * DVD_KB_S);
+        break;
+    case SPEED_KB_S:
+        wanted = (int64_t)asked->value;
+        break;
+    }
+    return wanted > 0 && (recorder_kb_s == 0 || wanted < recorder_kb_s) ? wanted : recorder_kb_s;
+}
 
 static void init_attempt(struct run *run)
 {
@@ -121,7 +167,7 @@ static void init_attempt(struct run *run)
     attempt->attempt = run->copy->attempts + 1;
     text_copy(attempt->recorder, sizeof(attempt->recorder), run->recorder->id);
     attempt->speed_asked = document->speed;
-    attempt->speed_kb_s = run->recorder->speed_kb_s;
+    attempt->speed_kb_s = effective_speed(&document->speed, run->recorder->speed_kb_s);
     attempt->simulate = document->simulate;
     attempt->started_at_ms = clock_wall_ms();
 }
@@ -160,7 +206,8 @@ static void store_start(struct run *run)
     core_wake_waits(core, run->live, false);
 }
 
-void run_start(struct core *core, struct live_job *live, struct copy *copy, struct recorder *recorder)
+void run_start(struct core *core, struct live_job *live, struct copy *copy,
+               struct recorder *recorder)
 {
     struct error err;
     int lease_fd = lease_take(core, recorder->id, &err);
@@ -179,31 +226,22 @@ void run_start(struct core *core, struct live_job *live, struct copy *copy, stru
     run->folder = core_attempt_folder(core, live->job.id, run->attempt.id);
     lease_begin(run, OPERATION_BURN);
     store_start(run);
-    log_info(live->job.id, "copy %d attempt %d on %s", copy->number, run->attempt.attempt, recorder->id);
-    job_log(core, live->job.id, copy->number, run->attempt.attempt, "info", "attempt begins on recorder %s",
-            recorder->id);
+    log_info(live->job.id, "copy %d attempt %d on %s", copy->number, run->attempt.attempt,
+             recorder->id);
+    job_log(core, live->job.id, copy->number, run->attempt.attempt, "info",
+            "attempt begins on recorder %s", recorder->id);
     if (core_make_folder(run->folder, &err) != 0 || start_worker(run, OPERATION_BURN, &err) != 0) {
         fail_operation(run, &err);
     }
 }
 
-int run_start_by_hand(struct core *core, struct recorder *recorder, enum operation operation,
-                      core_done *done, void *arg, struct error *err)
+static int start_by_hand(struct run *run, enum operation operation, struct error *err)
 {
+    struct core *core = run->core;
     char id[ID_SIZE];
-    int lease_fd = lease_take(core, recorder->id, err);
-    if (lease_fd < 0) {
-        return -1;
-    }
-    struct run *run = new_run(core, recorder, lease_fd);
     id_make("op", id);
     run->folder = xasprintf("%s/tmp/%s", core->state_dir, id);
     text_copy(run->attempt.id, sizeof(run->attempt.id), id);
-    run->done = done;
-    run->done_arg = arg;
-    if (operation == OPERATION_EJECT) {
-        run->eject_to = core_eject_target(core, recorder, recorder->medium_disc);
-    }
     if (core_make_folder(run->folder, err) != 0 || start_worker(run, operation, err) != 0) {
         core_remove_folder(run->folder);
         run_free(run);
@@ -211,25 +249,65 @@ int run_start_by_hand(struct core *core, struct recorder *recorder, enum operati
     }
     lease_begin(run, operation);
     core_begin(core);
-    core_tell_recorder(core, recorder);
+    core_tell_recorder(core, run->recorder);
     core_commit(core);
     return 0;
+}
+
+static struct run *new_run_by_hand(struct core *core, struct recorder *recorder, core_done *done,
+                                   void *arg, struct error *err)
+{
+    int lease_fd = lease_take(core, recorder->id, err);
+    if (lease_fd < 0) {
+        return NULL;
+    }
+    struct run *run = new_run(core, recorder, lease_fd);
+    run->done = done;
+    run->done_arg = arg;
+    return run;
+}
+
+int run_start_by_hand(struct core *core, struct recorder *recorder, enum operation operation,
+                      core_done *done, void *arg, struct error *err)
+{
+    struct run *run = new_run_by_hand(core, recorder, done, arg, err);
+    if (run == NULL) {
+        return -1;
+    }
+    if (operation == OPERATION_EJECT) {
+        text_copy(run->disc, sizeof(run->disc), recorder->medium_disc);
+        memcpy(run->eject_fingerprint, recorder->medium.fingerprint,
+               sizeof(run->eject_fingerprint));
+        run->eject_to = core_eject_target(recorder, recorder->medium_disc);
+    }
+    return start_by_hand(run, operation, err);
+}
+
+int run_start_reclaim(struct core *core, struct recorder *recorder, const struct attempt *attempt,
+                      core_done *done, void *arg, struct error *err)
+{
+    struct run *run = new_run_by_hand(core, recorder, done, arg, err);
+    if (run == NULL) {
+        return -1;
+    }
+    run->attempt.medium_before = attempt->medium_before;
+    run->attempt.simulate = attempt->simulate;
+    return start_by_hand(run, OPERATION_RECLAIM, err);
 }
 
 void run_cancel(struct run *run)
 {
     run->cancel_asked = true;
-    if (run->worker != NULL && run->operation != OPERATION_RECLAIM && run->operation != OPERATION_INSPECT &&
-        run->operation != OPERATION_EJECT) {
+    if (run->worker != NULL && run->operation != OPERATION_RECLAIM &&
+        run->operation != OPERATION_INSPECT && run->operation != OPERATION_EJECT) {
         worker_cancel(run->worker);
     }
 }
 
 /* --- where a disc goes --------------------------------------------------------------------- */
 
-char *core_eject_target(const struct core *core, const struct recorder *recorder, const char *disc)
+char *core_eject_target(const struct recorder *recorder, const char *disc)
 {
-    (void)core;
     if (disc[0] != '\0') {
         return xasprintf("%s.%s.iso", recorder->path, disc);
     }
@@ -287,6 +365,20 @@ static void register_disc(struct run *run)
     core_put_attempt(run->core, &run->attempt);
 }
 
+static void eject_disc(struct run *run)
+{
+    run->eject_to = core_eject_target(run->recorder, run->disc);
+    memcpy(run->eject_fingerprint, run->attempt.medium_after.fingerprint,
+           sizeof(run->eject_fingerprint));
+    free(run->location);
+    run->location = xstrdup(run->eject_to);
+    core_begin(run->core);
+    register_disc(run);
+    core_commit(run->core);
+    run_set_phase(run, PHASE_EJECT, CANCEL_IMPOSSIBLE, -1);
+    next_operation(run, OPERATION_EJECT);
+}
+
 static void after_success(struct run *run)
 {
     if (run->attempt.simulate) {
@@ -296,21 +388,11 @@ static void after_success(struct run *run)
     id_make("dsc", run->disc);
     text_copy(run->attempt.disc, sizeof(run->attempt.disc), run->disc);
     run->location = xstrdup(run->recorder->path);
-    bool eject = eject_is_due(run);
-    if (eject) {
-        run->eject_to = core_eject_target(run->core, run->recorder, run->disc);
-        free(run->location);
-        run->location = xstrdup(run->eject_to);
-    }
-    core_begin(run->core);
-    register_disc(run);
-    core_commit(run->core);
-    if (!eject) {
+    if (eject_is_due(run)) {
+        eject_disc(run);
+    } else {
         run_conclude(run);
-        return;
     }
-    run_set_phase(run, PHASE_EJECT, CANCEL_IMPOSSIBLE, -1);
-    next_operation(run, OPERATION_EJECT);
 }
 
 /* --- after an operation -------------------------------------------------------------------- */
@@ -318,25 +400,45 @@ static void after_success(struct run *run)
 static void take_medium(struct run *run, const struct worker_result *result)
 {
     run->has_medium = result->medium.present;
-    if (run->has_medium) {
-        run->attempt.medium_after = result->medium;
+    run->medium_now = result->medium;
+    if (run->has_medium && run->disc[0] == '\0') {
+        run->attempt.medium_after =
+            result->medium; /* once there is a disc, what lies there is its successor */
     }
 }
 
 static void conclude_or_inspect(struct run *run)
 {
-    if (run->has_medium || run->recorder->state == RECORDER_QUARANTINED) {
+    if (run->has_medium || run->operation == OPERATION_INSPECT ||
+        run->recorder->state == RECORDER_QUARANTINED) {
         run_conclude(run);
     } else {
         next_operation(run, OPERATION_INSPECT);
     }
 }
 
+/* What failed is stored before the medium is tidied: a crash meanwhile must not make it unknown. */
 static void give_back(struct run *run)
 {
+    core_begin(run->core);
+    core_put_attempt(run->core, &run->attempt);
+    core_commit(run->core);
     if (can_be_reclaimed(run)) {
         run->has_medium = false;
         next_operation(run, OPERATION_RECLAIM);
+    } else {
+        conclude_or_inspect(run);
+    }
+}
+
+/* Nobody saw the end. The disc is kept for a look, unless the copy is tried again and needs the
+ * place. */
+static void end_unknown(struct run *run)
+{
+    run->attempt.outcome = OUTCOME_UNKNOWN;
+    run->attempt.advice = ADVICE_CHECK;
+    if (run->copy->tries < run->live->job.document.attempts_per_copy && !run->cancel_asked) {
+        give_back(run);
     } else {
         conclude_or_inspect(run);
     }
@@ -349,22 +451,20 @@ static void burn_lost(struct run *run, const struct worker_end *end)
     enum phase phase = attempt->phase;
     attempt->problem = end->problem;
     if (phase >= PHASE_SETTLE) {
-        attempt->outcome = OUTCOME_UNKNOWN;
-        attempt->advice = ADVICE_CHECK;
-        conclude_or_inspect(run);
+        end_unknown(run);
         return;
     }
     attempt->outcome = phase < PHASE_WRITE || attempt->simulate ? OUTCOME_UNHARMED : OUTCOME_RUINED;
     attempt->advice = ADVICE_REUSE;
-    if (phase >= PHASE_WRITE) {
+    if (phase >= PHASE_WRITE || attempt->simulate) {
         give_back(run);
     } else {
         conclude_or_inspect(run);
     }
 }
 
-/* burnd's own look at what the worker claims: every block was handed over, and the session is as long as
- * was laid out. */
+/* burnd's own look at what the worker claims: every block was handed over, and the session is as
+ * long as was laid out. */
 static bool burn_is_confirmed(struct run *run, const struct worker_result *result)
 {
     struct attempt *attempt = &run->attempt;
@@ -399,7 +499,8 @@ static void burn_ended(struct run *run, const struct worker_result *result)
     run->burned = true;
     if (run->cancel_asked && can_be_reclaimed(run)) {
         run->burned = false;
-        error_set(&attempt->problem, ERROR_CANCELED, "canceled after the write, before it was accepted");
+        error_set(&attempt->problem, ERROR_CANCELED,
+                  "canceled after the write, before it was accepted");
         give_back(run);
     } else if (attempt->simulate || run->live->job.document.verify == VERIFY_NONE) {
         after_success(run);
@@ -424,40 +525,69 @@ static void verify_ended(struct run *run, const struct worker_end *end)
     if (!end->has_result) {
         run->burned = false;
         attempt->problem = end->problem;
-        attempt->outcome = OUTCOME_UNKNOWN;
-        attempt->advice = ADVICE_CHECK;
         run->has_medium = false;
-        conclude_or_inspect(run);
+        end_unknown(run);
         return;
     }
     const struct worker_result *result = &end->result;
     enum verify_level level = run->live->job.document.verify;
     if (result->ok && (level != VERIFY_FULL || result->content_equal)) {
         attempt->verified = level;
-        run->content_equal = result->content_equal;
         after_success(run);
         return;
     }
     struct error problem = result->problem;
     if (problem.code == ERROR_NONE) {
-        error_set(&problem, ERROR_VERIFY_MISMATCH, "the verification did not confirm that content is equal");
+        error_set(&problem, ERROR_VERIFY_MISMATCH,
+                  "the verification did not confirm that content is equal");
     }
     verify_failed(run, &problem, result->canceled);
 }
 
+/* The worker said where the file lies now, or died: then the names are looked at. */
+static const char *place_after_eject(const struct run *run, const struct worker_end *end)
+{
+    if (end->has_result && end->result.ok) {
+        return end->result.location[0] != '\0' ? end->result.location : run->recorder->path;
+    }
+    return access(run->eject_to, F_OK) == 0 && access(run->recorder->path, F_OK) != 0
+               ? run->eject_to
+               : run->recorder->path;
+}
+
+/* By hand: the register follows the file. */
+static void move_disc_by_hand(struct run *run, const char *place)
+{
+    if (run->disc[0] == '\0') {
+        return;
+    }
+    bool is_disc = strcmp(place, run->eject_to) == 0 || strcmp(place, run->recorder->path) == 0;
+    core_begin(run->core);
+    core_move_disc(run->core, run->disc, is_disc ? place : "");
+    core_commit(run->core);
+}
+
 static void eject_ended(struct run *run, const struct worker_end *end)
 {
+    const struct error *why = end->has_result ? &end->result.problem : &end->problem;
+    bool ok = end->has_result && end->result.ok;
+    const char *place = place_after_eject(run, end);
     run->has_medium = false;
-    if (end->has_result && end->result.ok) {
+    if (ok) {
         take_medium(run, &end->result);
-    } else if (run->live != NULL) {
-        const struct error *why = end->has_result ? &end->result.problem : &end->problem;
-        job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "warning",
-                "the image file could not be renamed: %s", why->message);
-        free(run->location);
-        run->location = xstrdup(run->recorder->path);
+    }
+    if (run->live == NULL) {
+        run->attempt.problem = ok ? ERROR_EMPTY : *why;
+        move_disc_by_hand(run, place);
     } else {
-        run->attempt.problem = end->has_result ? end->result.problem : end->problem;
+        if (!ok) {
+            job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt,
+                    "warning", "the image file could not be renamed: %s", why->message);
+        }
+        /* under another name than the disc's lies what is not the disc */
+        bool known = strcmp(place, run->eject_to) == 0 || strcmp(place, run->recorder->path) == 0;
+        free(run->location);
+        run->location = xstrdup(known ? place : "");
     }
     conclude_or_inspect(run);
 }
@@ -468,6 +598,8 @@ static void reclaim_ended(struct run *run, const struct worker_end *end)
         run->attempt.outcome = OUTCOME_UNHARMED;
         run->attempt.advice = ADVICE_REUSE;
         take_medium(run, &end->result);
+    } else if (run->live == NULL) {
+        run->attempt.problem = end->has_result ? end->result.problem : end->problem;
     }
     conclude_or_inspect(run);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The end of an attempt or of an operation by hand: what it means for medium, disc, copy and job, stored
- * and told in one transaction in the order that api.md promises: recorder, attempt, disc, copy, job. Then
- * the lease is given back and the scheduler looks for what comes next.
+ * The end of an attempt or of an operation by hand: what it means for medium, disc, copy and job,
+ * stored and told in one transaction in the order that api.md promises: recorder, attempt, disc,
+ * copy, job. Then the lease is given back and the scheduler looks for what comes next.
  */
 #include "job/core_internal.h"
 
@@ -23,17 +23,20 @@ static void lease_end(struct run *run)
     recorder->lease = (struct lease){0};
 }
 
-static void see_medium(struct run *run)
+/* True when it is not what it was taken for. */
+static bool see_medium(struct run *run)
 {
     struct recorder *recorder = run->recorder;
     struct medium before = recorder->medium;
     bool was_known = recorder->medium_known;
     recorder->medium_known = run->has_medium;
-    recorder->medium = run->has_medium ? run->attempt.medium_after : (struct medium){0};
-    core_find_medium_disc(run->core, recorder);
+    recorder->medium = run->has_medium ? run->medium_now : (struct medium){0};
+    core_reconcile_register(run->core, recorder);
     if (was_known && run->has_medium) {
         core_tell_medium(run->core, recorder, &before);
     }
+    return was_known != run->has_medium || before.state != recorder->medium.state ||
+           strcmp(before.fingerprint, recorder->medium.fingerprint) != 0;
 }
 
 static bool is_wrong_medium(enum error_code code)
@@ -45,7 +48,8 @@ static bool is_wrong_medium(enum error_code code)
 static void explain_wrong_medium(struct run *run)
 {
     struct error *problem = &run->attempt.problem;
-    if (problem->code == ERROR_MEDIUM_NOT_BLANK && strstr(problem->message, "force_overwrite") == NULL) {
+    if (problem->code == ERROR_MEDIUM_NOT_BLANK &&
+        strstr(problem->message, "force_overwrite") == NULL) {
         size_t used = strlen(problem->message);
         snprintf(problem->message + used, sizeof(problem->message) - used,
                  "; eject recorder %s (the file is renamed and a blank is left), or set "
@@ -91,8 +95,8 @@ static void apply_ruined_limit(struct run *run)
         run->attempt.outcome != OUTCOME_RUINED || document->then == THEN_CONTINUE) {
         return;
     }
-    error_set(&problem, ERROR_RUINED_DISC_LIMIT, "%d discs were ruined, the job allows %lld", live->ruined,
-              (long long)document->max_ruined_discs);
+    error_set(&problem, ERROR_RUINED_DISC_LIMIT, "%d discs were ruined, the job allows %lld",
+              live->ruined, (long long)document->max_ruined_discs);
     if (document->then == THEN_FAIL) {
         end_pending_copies(run, COPY_FAILED, &problem);
         return;
@@ -102,7 +106,8 @@ static void apply_ruined_limit(struct run *run)
     }
     live->job.held_by_limit = true;
     struct event_subject subject = core_subject(live->job.id, 0, 0, "");
-    struct attention *item = attention_raise(core, "ruined_disc_limit", "error", &subject, problem.message);
+    struct attention *item =
+        attention_raise(core, "ruined_disc_limit", "error", &subject, problem.message);
     attention_offer(item, "continue", "Go on with the other copies", true);
     attention_offer(item, "give_up", "Cancel the job", true);
     attention_tell(core, item);
@@ -151,27 +156,31 @@ static void end_attempt(struct run *run)
 }
 
 /* Inside the transaction, in the order that api.md promises. */
-static void tell_end(struct run *run)
+static bool tell_end(struct run *run)
 {
     struct core *core = run->core;
     struct event_subject subject = run_subject(run);
     bool good = run->burned && run->attempt.problem.code == ERROR_NONE;
-    see_medium(run);
+    struct disc disc = {.id = ""};
+    if (good && run->disc[0] != '\0') {
+        run_fill_disc(run, &disc);
+        core_put_disc(core, &disc);
+    }
+    bool changed = see_medium(run);
     lease_end(run);
     core_tell(core, EVENT_RECORDER_STATE, &subject, run->recorder);
     end_attempt(run);
-    if (good && run->disc[0] != '\0') {
-        struct disc disc;
-        run_fill_disc(run, &disc);
-        core_put_disc(core, &disc);
+    if (disc.id[0] != '\0') {
         core_tell(core, EVENT_DISC_REGISTERED, &subject, &disc);
     }
     if (good && run->cancel_asked) {
-        core_add_warning_code(run->live, "cancel_too_late", "the copy was complete when it was canceled");
+        core_add_warning_code(run->live, "cancel_too_late",
+                              "the copy was complete when it was canceled");
     }
     end_copy(run);
     apply_ruined_limit(run);
     core_settle_job(core, run->live);
+    return changed;
 }
 
 static void conclude_job(struct run *run)
@@ -179,7 +188,7 @@ static void conclude_job(struct run *run)
     struct core *core = run->core;
     struct live_job *live = run->live;
     core_begin(core);
-    tell_end(run);
+    bool changed = tell_end(run);
     core_commit(core);
     const struct error *problem = &run->attempt.problem;
     job_log(core, live->job.id, run->attempt.copy, run->attempt.attempt,
@@ -188,16 +197,22 @@ static void conclude_job(struct run *run)
             problem->code != ERROR_NONE ? problem->message : "");
     log_info(live->job.id, "copy %d attempt %d ended %s%s%s; job %s", run->attempt.copy,
              run->attempt.attempt, outcome_to_text(run->attempt.outcome),
-             problem->code != ERROR_NONE ? ": " : "", problem->message, job_state_to_text(live->job.state));
+             problem->code != ERROR_NONE ? ": " : "", problem->message,
+             job_state_to_text(live->job.state));
     live->run = NULL;
     copy_progress_reset(&live->progress);
     run_free(run);
     if (job_state_is_terminal(live->job.state)) {
         core_drop_job(core, live);
+        live = NULL;
     } else {
         core_wake_waits(core, live, false);
     }
-    core_schedule(core);
+    if (changed) {
+        core_medium_seen(core, live);
+    } else {
+        core_schedule(core);
+    }
 }
 
 static void conclude_by_hand(struct run *run)
@@ -217,7 +232,7 @@ static void conclude_by_hand(struct run *run)
     }
     core_remove_folder(run->folder);
     run_free(run);
-    core_medium_seen(core);
+    core_medium_seen(core, NULL);
 }
 
 void run_conclude(struct run *run)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What the worker of an attempt says → phases, progress, messages. Firsts and lasts of each kind of
- * progress are state events (stored, replayed); points between are streamed. The worker may give the
- * drive its first block only after `phase write` is stored: worker_proceed() is the word.
+ * progress are state events (stored, replayed); points between are streamed. The worker may give
+ * the drive its first block only after `phase write` is stored: worker_proceed() is the word.
  */
 #include "job/core_internal.h"
 
@@ -60,7 +60,8 @@ static void tell_phase(struct run *run, int64_t expected_s)
     core_tell(run->core, EVENT_ATTEMPT_PHASE, &subject, &change);
 }
 
-/* The end of an attempt is told inside conclude()'s transaction, all other phases in one of their own. */
+/* The end of an attempt is told inside conclude()'s transaction, all other phases in one of
+ * their own. */
 void run_set_phase(struct run *run, enum phase phase, enum cancel_effect cancel, int64_t expected_s)
 {
     bool own = phase != PHASE_ENDED;
@@ -70,12 +71,13 @@ void run_set_phase(struct run *run, enum phase phase, enum cancel_effect cancel,
     record_phase(&run->attempt, phase);
     run->attempt.cancel = cancel;
     core_put_attempt(run->core, &run->attempt);
-    if (phase == PHASE_WRITE && !run->attempt.simulate && !run->attempt.medium_was_blank) {
+    if (phase == PHASE_WRITE && !run->attempt.simulate) {
         core_forget_location(run->core, run->recorder->path);
     }
     if (own) {
         if (run->copy->state == COPY_ASSIGNED) {
-            core_set_copy_state(run->core, run->live, run->copy, COPY_RUNNING, run->attempt.attempt, NULL);
+            core_set_copy_state(run->core, run->live, run->copy, COPY_RUNNING, run->attempt.attempt,
+                                NULL);
         }
         show_activity(run, phase);
     }
@@ -134,7 +136,8 @@ static void stage_line(struct run *run, const struct worker_line *line)
     }
 }
 
-/* The last of it: what was counted is the total. Told when the layout is there, so never by a failure. */
+/* The last of it: what was counted is the total. Told when the layout is there, so never by a
+ * failure. */
 static void stage_complete(struct run *run)
 {
     if (!run->first_stage_told) {
@@ -184,11 +187,7 @@ static void tell_file(struct run *run, int64_t completed, const char *side, bool
     }
 }
 
-static double share_before_write(const struct run *run)
-{
-    (void)run;
-    return 2.0;
-}
+#define SHARE_BEFORE_WRITE 2.0 /* percent of a copy for walking and layout */
 
 /* How much of a copy's percent the write is; the rest is verification and what surrounds both. */
 static double share_of_write(const struct run *run)
@@ -201,13 +200,15 @@ static int64_t remaining_s(int64_t elapsed_ms, int64_t completed, int64_t total)
     if (completed <= 0 || elapsed_ms < 500) {
         return -1;
     }
-    return (int64_t)((double)elapsed_ms * (double)(total - completed) / (double)completed / 1000.0 + 0.5);
+    return (int64_t)((double)elapsed_ms * (double)(total - completed) / (double)completed / 1000.0 +
+                     0.5);
 }
 
 static void block_line(struct run *run, const struct worker_line *line)
 {
     struct copy_progress *progress = &run->live->progress;
-    int64_t now = clock_monotonic_ms(), completed = line->block.completed, total = line->block.total;
+    int64_t now = clock_monotonic_ms(), completed = line->block.completed,
+            total = line->block.total;
     if (run->handed_over || total <= 0 || completed < run->last_completed || completed > total ||
         (completed == total && !line->block.handed_over)) {
         return; /* nothing follows the last, nothing falls, and the last is only told when it is true */
@@ -227,7 +228,8 @@ static void block_line(struct run *run, const struct worker_line *line)
         .system_buffer = line->block.system_buffer,
     };
     block.eta_s = remaining_s(block.elapsed_ms, completed, total);
-    progress->percent = share_before_write(run) + share_of_write(run) * (double)completed / (double)total;
+    progress->percent =
+        SHARE_BEFORE_WRITE + share_of_write(run) * (double)completed / (double)total;
     progress->eta_s = block.eta_s;
     if (!run->first_block_told) {
         run->first_block_told = true;
@@ -259,9 +261,10 @@ static void verify_line(struct run *run, const struct worker_line *line)
     };
     bool last = verify.total > 0 && verify.completed == verify.total;
     bool edge = !run->first_verify_told || last;
-    double before = share_before_write(run) + share_of_write(run);
+    double before = SHARE_BEFORE_WRITE + share_of_write(run);
     progress->percent =
-        before + (99.0 - before) * (verify.total > 0 ? (double)verify.completed / (double)verify.total : 0);
+        before +
+        (99.0 - before) * (verify.total > 0 ? (double)verify.completed / (double)verify.total : 0);
     if (!run->first_verify_told) {
         run->first_verify_told = true;
         run->file_index = -1;
@@ -332,16 +335,17 @@ static void message_line(struct run *run, const struct worker_line *line)
         .code = line->message.code,
     };
     struct event_subject subject = run_subject(run);
-    job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "library", "%s %s %06x: %s",
-            message.library, message.severity, (unsigned)message.code, message.text);
+    job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "library",
+            "%s %s %06x: %s", message.library, message.severity, (unsigned)message.code,
+            message.text);
     core_stream(run->core, EVENT_MESSAGE, &subject, &message, "message");
 }
 
 static void warning_line(struct run *run, const struct worker_line *line)
 {
     core_add_warning(run->live, &line->warning);
-    job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "warning", "%s: %s",
-            line->warning.code, line->warning.detail);
+    job_log(run->core, run->live->job.id, run->attempt.copy, run->attempt.attempt, "warning",
+            "%s: %s", line->warning.code, line->warning.detail);
     core_begin(run->core);
     core_settle_job(run->core, run->live);
     core_commit(run->core);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a worker is told: the request of each operation made from run, job and recorder; and starting it.
+ * What a worker is told: the request of each operation made from run, job and recorder; and
+ * starting it.
  */
 #include "job/core_internal.h"
 
@@ -24,7 +25,8 @@ int lease_take(const struct core *core, const char *recorder, struct error *err)
     if (fd < 0) {
         error_set(err, ERROR_INTERNAL, "%s cannot be opened: %s", path, strerror(errno));
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        error_set(err, ERROR_RECORDER_BUSY, "a worker of an earlier burnd still has recorder %s", recorder);
+        error_set(err, ERROR_RECORDER_BUSY, "a worker of an earlier burnd still has recorder %s",
+                  recorder);
         close(fd);
         fd = -1;
     }
@@ -36,7 +38,8 @@ int lease_take(const struct core *core, const char *recorder, struct error *err)
 void lease_note_worker(int fd, const char *attempt, int pid)
 {
     char text[128];
-    int length = snprintf(text, sizeof(text), "%d %llu %s\n", pid, worker_process_start(pid), attempt);
+    int length =
+        snprintf(text, sizeof(text), "%d %llu %s\n", pid, worker_process_start(pid), attempt);
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)length, 0) != length) {
         return; /* a reader takes a missing note as: not known */
     }
@@ -54,8 +57,8 @@ static void fill_roots(const struct core *core, struct worker_request *out)
     }
 }
 
-/* People look for their title; a job without one is found by its id. Only what ISO 9660 allows in a volume
- * identifier (ECMA-119 7.4.1: A-Z 0-9 _); who wants another one says so. */
+/* People look for their title; a job without one is found by its id. Only what ISO 9660 allows
+ * in a volume identifier (ECMA-119 7.4.1: A-Z 0-9 _); who wants another one says so. */
 static void derive_volume_id(const struct job *job, char out[33])
 {
     size_t at = 0;
@@ -132,9 +135,16 @@ int run_request(struct run *run, struct worker_request *out, struct error *err)
         return 0;
     case OPERATION_EJECT:
         out->eject_to = xstrdup(run->eject_to);
+        out->eject_to_unknown = core_eject_target(run->recorder, "");
+        memcpy(out->expected_fingerprint, run->eject_fingerprint,
+               sizeof(out->expected_fingerprint));
+        return 0;
+    case OPERATION_RECLAIM:
+        out->expected_device = run->attempt.medium_before.file_device;
+        out->expected_inode = run->attempt.medium_before.file_inode;
+        out->simulate = run->attempt.simulate;
         return 0;
     case OPERATION_INSPECT:
-    case OPERATION_RECLAIM:
         return 0;
     case OPERATION_PLAN:
     case OPERATION_COUNT:
@@ -143,13 +153,14 @@ int run_request(struct run *run, struct worker_request *out, struct error *err)
     return error_set(err, ERROR_INTERNAL, "no such operation on a recorder");
 }
 
-/* Fills in what every worker gets and starts it. `settings`: folder, lease and callbacks are the caller's. */
+/* Fills in what every worker gets and starts it. `settings`: folder, lease and callbacks are the
+ * caller's. */
 int core_run_worker(struct core *core, enum operation operation, struct worker_settings *settings,
                     struct worker_request *request, struct worker **out, struct error *err)
 {
-    int fds[64] = {0};
+    int fds[WORKER_ROOTS_MAX] = {0};
     request->operation = operation;
-    for (size_t i = 0; i < request->root_count && i < 64; i++) {
+    for (size_t i = 0; i < request->root_count; i++) {
         fds[i] = core->roots[i].fd;
     }
     settings->program = core->worker_path;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Which copy goes to which recorder: highest priority first, then the oldest job; the first idle recorder
- * by id that the job allows. A copy that finds none keeps a reason that says why. Whether the medium
- * really is what it was taken for is found by the attempt itself (phase assess): what stands here is only
- * what was last seen.
+ * Which copy goes to which recorder: highest priority first, then the oldest job; the first idle
+ * recorder by id that the job allows. A copy that finds none keeps a reason that says why. Whether
+ * the medium really is what it was taken for is found by the attempt itself (phase assess): what
+ * stands here is only what was last seen.
  */
 #include "job/core_internal.h"
 
@@ -17,12 +17,11 @@
 static bool is_named(const struct job_document *document, const struct recorder *recorder)
 {
     if (document->recorder_count == 0) {
-        return strcmp(document->recorder, "any") == 0 || strcmp(document->recorder, recorder->id) == 0 ||
-               (recorder->alias[0] != '\0' && strcmp(document->recorder, recorder->alias) == 0);
+        return strcmp(document->recorder, "any") == 0 ||
+               recorder_is_named(recorder, document->recorder);
     }
     for (size_t i = 0; i < document->recorder_count; i++) {
-        if (strcmp(document->recorders[i], recorder->id) == 0 ||
-            (recorder->alias[0] != '\0' && strcmp(document->recorders[i], recorder->alias) == 0)) {
+        if (recorder_is_named(recorder, document->recorders[i])) {
             return true;
         }
     }
@@ -57,11 +56,12 @@ static size_t lasting_reasons(const struct job_document *document, const struct 
 
 static bool medium_is_written(const struct recorder *recorder)
 {
-    return recorder->medium_known && recorder->medium.present && recorder->medium.state != MEDIUM_BLANK;
+    return recorder->medium_known && recorder->medium.present &&
+           recorder->medium.state != MEDIUM_BLANK;
 }
 
-size_t core_ineligible(const struct job_document *document, const struct recorder *recorder, bool now,
-                       int64_t image_sectors, enum error_code out[4])
+size_t core_ineligible(const struct job_document *document, const struct recorder *recorder,
+                       bool now, int64_t image_sectors, enum error_code out[4])
 {
     size_t count = lasting_reasons(document, recorder, out);
     if (count > 0 || !now) {
@@ -88,7 +88,8 @@ bool core_fails_on_wrong_medium(const struct core *core, const struct job_docume
     for (size_t i = 0; i < recorder_list_count(core->recorders); i++) {
         const struct recorder *recorder = recorder_list_get(core->recorders, i);
         enum error_code reasons[4];
-        if (lasting_reasons(document, recorder, reasons) == 0 && recorder->kind != RECORDER_KIND_FILE) {
+        if (lasting_reasons(document, recorder, reasons) == 0 &&
+            recorder->kind != RECORDER_KIND_FILE) {
             return false;
         }
     }
@@ -124,7 +125,26 @@ static void explain(struct choice *choice, enum reason reason, const struct reco
     snprintf(choice->detail, sizeof(choice->detail), "recorder %s %s", recorder->id, what);
 }
 
-/* One candidate: true when it is taken. A busy recorder outweighs a wrong medium as the reason told. */
+/* A disc that nobody saw end awaits a person's verdict in it: nothing is written there
+ * meanwhile. */
+static const struct live_job *awaits_verdict(const struct core *core,
+                                             const struct recorder *recorder)
+{
+    for (size_t i = 0; i < core->job_count; i++) {
+        const struct live_job *live = core->jobs[i];
+        for (size_t k = 0; k < live->job.copy_count; k++) {
+            const struct copy *copy = &live->job.copies[k];
+            if (copy->state == COPY_WAITING && copy->reason == REASON_ATTEMPT_UNKNOWN &&
+                strcmp(copy->recorder, recorder->id) == 0) {
+                return live;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* One candidate: true when it is taken. A busy recorder outweighs a wrong medium as the reason
+ * told. */
 static bool consider(struct core *core, const struct live_job *live, struct recorder *recorder,
                      struct choice *choice)
 {
@@ -141,6 +161,13 @@ static bool consider(struct core *core, const struct live_job *live, struct reco
     }
     if (recorder->state != RECORDER_IDLE || core_has_orphan(core, recorder->id)) {
         explain(choice, REASON_RECORDER_BUSY, recorder, "is busy");
+        return false;
+    }
+    if (awaits_verdict(core, recorder) != NULL) {
+        if (choice->reason != REASON_RECORDER_BUSY) {
+            explain(choice, REASON_CONFIRMATION_REQUIRED, recorder,
+                    "holds a disc that awaits a person's verdict");
+        }
         return false;
     }
     int64_t sectors = live->job.has_plan ? live->job.plan.image_sectors : 0;
@@ -195,8 +222,8 @@ static bool wants_recorder(const struct live_job *live)
 }
 
 /* Inside a transaction: what a person can do about a disc that is not the one wanted. */
-void core_raise_wrong_medium(struct core *core, const struct live_job *live, const struct copy *copy,
-                             const char *recorder)
+void core_raise_wrong_medium(struct core *core, const struct live_job *live,
+                             const struct copy *copy, const char *recorder)
 {
     struct event_subject subject = core_subject(live->job.id, copy->number, 0, recorder);
     struct attention *item =
@@ -232,10 +259,11 @@ static void keep_waiting(struct core *core, struct live_job *live, struct copy *
     core_wake_waits(core, live, false);
 }
 
-void core_medium_seen(struct core *core)
+void core_medium_seen(struct core *core, const struct live_job *except)
 {
     for (size_t i = 0; i < core->job_count; i++) {
-        core->jobs[i]->waits_for_medium = false;
+        core->jobs[i]->waits_for_medium =
+            core->jobs[i]->waits_for_medium && core->jobs[i] == except;
     }
     core_schedule(core);
 }
@@ -259,12 +287,15 @@ void core_expire_waits(struct core *core)
         for (size_t k = 0; k < live->job.copy_count; k++) {
             struct copy *copy = &live->job.copies[k];
             if (copy->state == COPY_WAITING && copy->reason != REASON_ATTEMPT_UNKNOWN &&
+                live->job.document.wait_timeout_s > 0 &&
                 now - copy->reason_since_ms > live->job.document.wait_timeout_s * 1000) {
                 expire(core, live, copy);
             }
         }
         if (job_state_is_terminal(live->job.state)) {
             core_drop_job(core, live);
+        } else {
+            core_wake_waits(core, live, false);
         }
     }
 }
@@ -322,7 +353,8 @@ static void schedule_once(struct core *core)
     free(order);
 }
 
-/* An attempt that ends as soon as it began asks for the next one from inside: that is a further round. */
+/* An attempt that ends as soon as it began asks for the next one from inside: that is a further
+ * round. */
 void core_schedule(struct core *core)
 {
     core->schedule_again = true;
@@ -363,8 +395,9 @@ bool core_wants_blank(struct core *core, const struct run *run)
         }
         for (size_t k = 0; k < live->job.copy_count; k++) {
             const struct copy *copy = &live->job.copies[k];
-            if (copy != run->copy && (copy->state == COPY_PENDING ||
-                                      (copy->state == COPY_WAITING && copy->reason != REASON_ATTEMPT_UNKNOWN))) {
+            if (copy != run->copy &&
+                (copy->state == COPY_PENDING ||
+                 (copy->state == COPY_WAITING && copy->reason != REASON_ATTEMPT_UNKNOWN))) {
                 return true;
             }
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * From a document to a stored job. A plan worker walks the sources, lays the image out and measures it;
- * its layout is thrown away. At most PLANS_AT_ONCE run; others wait their turn.
+ * From a document to a stored job. A plan worker walks the sources, lays the image out and measures
+ * it; its layout is thrown away. At most PLANS_AT_ONCE run; others wait their turn.
  *
  *   planned in 2 s, no error    → stored `queued`, answered 201
  *   planned in 2 s, an error    → refused, nothing stored
@@ -22,8 +22,8 @@
 struct planning {
     struct planning *next;
     struct core *core;
-    struct job job;       /* of a new submission; the document moves into the live job when stored */
-    char id[ID_SIZE];     /* of the stored job, "" = not stored */
+    struct job job;   /* of a new submission; the document moves into the live job when stored */
+    char id[ID_SIZE]; /* of the stored job, "" = not stored */
     bool dry_run;
     bool answered;
     core_submitted *done;
@@ -61,8 +61,8 @@ static void judge_recorders(struct core *core, const struct job_document *docume
         submission->recorders[i].eligible = count == 0;
         submission->recorders[i].reason_count = count;
         for (size_t k = 0; k < count; k++) {
-            text_copy(submission->recorders[i].reasons[k], sizeof(submission->recorders[i].reasons[k]),
-                      error_code_to_text(reasons[k]));
+            text_copy(submission->recorders[i].reasons[k],
+                      sizeof(submission->recorders[i].reasons[k]), error_code_to_text(reasons[k]));
         }
         int64_t capacity = recorder->medium_known ? recorder->medium.capacity_sectors : -1;
         submission->recorders[i].capacity_sectors = capacity;
@@ -76,7 +76,8 @@ static void refuse(struct submission *submission, const struct error *err, const
     submission->refused = true;
     submission->error = *err;
     if (pointer != NULL) {
-        field_errors_add(&submission->fields, pointer, error_code_to_text(err->code), "%s", err->message);
+        field_errors_add(&submission->fields, pointer, error_code_to_text(err->code), "%s",
+                         err->message);
     }
 }
 
@@ -89,23 +90,25 @@ static int check_named(struct core *core, const char *name, const struct job_doc
         return error_set(err, ERROR_RECORDER_UNKNOWN, "there is no recorder %s", name);
     }
     if (core_ineligible(document, recorder, false, -1, reasons) > 0) {
-        return error_set(err, reasons[0], "recorder %s is excluded by %s of the target", recorder->id,
+        return error_set(err, reasons[0], "recorder %s is excluded by %s of the target",
+                         recorder->id,
                          reasons[0] == ERROR_PROFILE_UNSUPPORTED ? "medium.profiles" : "pool");
     }
     return 0;
 }
 
 /* What can be said without looking at any source. */
-static int check_target(struct core *core, const struct job_document *document, const char **pointer,
-                        struct error *err)
+static int check_target(struct core *core, const struct job_document *document,
+                        const char **pointer, struct error *err)
 {
     *pointer = "/target/recorder";
     if (document->require != REQUIRE_BLANK && document->require != REQUIRE_BLANK_OR_APPENDABLE &&
         document->require != REQUIRE_ANY) {
         *pointer = "/target/medium/require";
-        return error_set(err, ERROR_FEATURE_UNAVAILABLE,
-                         "require %s is not available in this release; blank, blank_or_appendable and any are",
-                         medium_require_to_text(document->require));
+        return error_set(
+            err, ERROR_FEATURE_UNAVAILABLE,
+            "require %s is not available in this release; blank, blank_or_appendable and any are",
+            medium_require_to_text(document->require));
     }
     if (strcmp(document->mode, "auto") != 0 && strcmp(document->mode, "dao") != 0) {
         *pointer = "/burn/mode";
@@ -113,8 +116,9 @@ static int check_target(struct core *core, const struct job_document *document, 
                          document->mode);
     }
     if (document->recorder_count == 0) {
-        return strcmp(document->recorder, "any") == 0 ? 0
-                                                       : check_named(core, document->recorder, document, err);
+        return strcmp(document->recorder, "any") == 0
+                   ? 0
+                   : check_named(core, document->recorder, document, err);
     }
     for (size_t i = 0; i < document->recorder_count; i++) {
         *pointer = "/target/recorders";
@@ -125,8 +129,9 @@ static int check_target(struct core *core, const struct job_document *document, 
     return 0;
 }
 
-/* api.md "Checked when?": refused only when named file recorders cannot hold it; a medium that is merely
- * too small at the moment is a warning. Over a written file its own size counts as room. */
+/* api.md "Checked when?": refused only when named file recorders cannot hold it; a medium that
+ * is merely too small at the moment is a warning. Over a written file its own size counts as
+ * room. */
 static int check_fit(struct core *core, const struct planning *planning, struct error *err)
 {
     const struct job_document *document = &planning->job.document;
@@ -152,7 +157,8 @@ static int check_fit(struct core *core, const struct planning *planning, struct 
     if (sectors <= largest) {
         return 0;
     }
-    return error_set(err, ERROR_DOES_NOT_FIT, "the image has %lld sectors, the recorder has room for %lld",
+    return error_set(err, ERROR_DOES_NOT_FIT,
+                     "the image has %lld sectors, the recorder has room for %lld",
                      (long long)sectors, (long long)largest);
 }
 
@@ -190,9 +196,12 @@ static void warn_early(struct core *core, struct live_job *live)
     }
     for (size_t i = 0; i < recorder_list_count(core->recorders); i++) {
         const struct recorder *recorder = recorder_list_get(core->recorders, i);
-        if (live->job.has_plan && recorder->medium_known && recorder->medium.capacity_sectors >= 0 &&
+        enum error_code reasons[4];
+        if (core_ineligible(document, recorder, false, -1, reasons) == 0 && live->job.has_plan &&
+            recorder->medium_known && recorder->medium.capacity_sectors >= 0 &&
             live->job.plan.image_sectors > recorder->medium.capacity_sectors) {
-            core_add_warning_code(live, "loaded_medium_too_small", "the medium now in a recorder is too small");
+            core_add_warning_code(live, "loaded_medium_too_small",
+                                  "the medium now in a recorder is too small");
         }
     }
 }
@@ -203,7 +212,8 @@ static void free_live(struct live_job *live)
     free(live);
 }
 
-/* The answer as it will be, for a client that repeats the request because burnd died before it answered. */
+/* The answer as it will be, for a client that repeats the request because burnd died before it
+ * answered. */
 static int store_answer(struct core *core, const struct planning *planning,
                         const struct job_snapshot *snapshot, struct error *err)
 {
@@ -301,8 +311,9 @@ static void accept_job(struct planning *planning, struct submission *submission)
     memcpy(planning->id, live->job.id, sizeof(planning->id));
     memcpy(submission->job, live->job.id, sizeof(submission->job));
     job_log(core, live->job.id, 0, 0, "info", "accepted as %s", job_state_to_text(live->job.state));
-    log_info(live->job.id, "accepted: %s, %zu copies, %s", job_type_to_text(live->job.document.type),
-             live->job.copy_count, job_state_to_text(live->job.state));
+    log_info(live->job.id, "accepted: %s, %zu copies, %s",
+             job_type_to_text(live->job.document.type), live->job.copy_count,
+             job_state_to_text(live->job.state));
     core_snapshot_job(core, live, &submission->snapshot);
     submission->has_snapshot = true;
     answer(planning, submission);
@@ -369,8 +380,9 @@ static void finish_stored(struct planning *planning, const struct error *err)
 static void finish(struct planning *planning, const struct error *err)
 {
     if (planning->answered) {
-        const struct error *found =
-            err == NULL && planning->has_plan && !planning->plan.ok ? &planning->plan.errors[0] : err;
+        const struct error *found = err == NULL && planning->has_plan && !planning->plan.ok
+                                        ? &planning->plan.errors[0]
+                                        : err;
         if (planning->core->stop_requests == 0) {
             finish_stored(planning, found);
         } /* else: it stays `preparing` and the next burnd plans it again */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The recorders of this machine and what is known of the media in them. Owned by the core thread; other
- * threads get copies (recorder_list_snapshot runs on the core thread, posted through the mailbox).
+ * The recorders of this machine and what is known of the media in them. Owned by the core thread;
+ * other threads get copies (recorder_list_snapshot runs on the core thread, posted through the
+ * mailbox).
  *
  *   idle ──lease──► busy ──end of lease──► idle
  *   idle/busy ── a worker that could not be ended ──► quarantined ── a person ──► idle
  *
- * Only kind `file` is built. `kind` is where an optical or virtual recorder will differ: how it is
- * inspected, what it can do, how its worker is started; nothing above this folder asks for it except to
- * apply the rules api.md states for file recorders.
+ * Only kind `file` is built. The layers above ask for the kind only where api.md has a rule of its
+ * own for file recorders: what is checked when, what a wrong medium leads to, giving back a file
+ * that was blank, what the recorder is shown to be.
  */
 #ifndef BURND_RECORDER_H
 #define BURND_RECORDER_H
@@ -54,7 +55,8 @@ struct recorder {
     char alias[RECORDER_ID_SIZE]; /* "" = none */
     char pool[POOL_SIZE];
     enum recorder_kind kind;
-    char path[1024]; /* of the image file, absolute */
+    /* of the image file, absolute */
+    char path[1024];
     char vendor[32], product[64], revision[16], serial[64]; /* "" = null */
     bool enabled;
     enum recorder_state state;
@@ -74,12 +76,16 @@ struct recorder_list;
 struct recorder_list *recorder_list_new(void);
 void recorder_list_free(struct recorder_list *list);
 
-/* Adds a recorder made from a SPEC of the command line ("file:PATH[,id=…][,pool=…][,speed=…]"). A
- * relative path is made absolute. An id that is not given derives from the path. Fails on an unknown kind
- * (optical, virtual: not built yet), a bad field, an id or path used twice. */
-NODISCARD int recorder_list_add_spec(struct recorder_list *list, const char *spec, struct error *err);
+/* Adds a recorder made from a SPEC of the command line ("file:PATH[,id=…][,pool=…][,speed=…]").
+ * A relative path is made absolute. An id that is not given derives from the path. Fails on an
+ * unknown kind (optical, virtual: not built yet), a bad field, an id or path used twice. */
+NODISCARD int recorder_list_add_spec(struct recorder_list *list, const char *spec,
+                                     struct error *err);
 
-/* By id, alias or the last part of the node; NULL = none. Borrowed until the list is freed; core thread. */
+/* Whether `name` is its id or its alias. */
+bool recorder_is_named(const struct recorder *recorder, const char *name);
+
+/* By id or alias; NULL = none. Borrowed until the list is freed; core thread. */
 struct recorder *recorder_list_find(struct recorder_list *list, const char *name);
 size_t recorder_list_count(const struct recorder_list *list);
 struct recorder *recorder_list_get(struct recorder_list *list, size_t index); /* ascending by id */

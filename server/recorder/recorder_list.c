@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The recorders of the command line as structs: parsing a SPEC, finding by name, the tables that say what
- * a recorder shows during a phase. Core thread; no file is opened here (looking at a medium is a worker's
- * operation).
+ * The recorders of the command line as structs: parsing a SPEC, finding by name, the tables that
+ * say what a recorder shows during a phase. Core thread; no file is opened here (looking at a
+ * medium is a worker's operation).
  */
 #include "recorder/recorder.h"
 
@@ -10,12 +10,10 @@
 #include "base/words.h"
 
 #include <ctype.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define RECORDERS_MAX 32
@@ -86,18 +84,21 @@ static bool name_is_valid(const char *name)
            strcmp(name, "any") != 0;
 }
 
-static int set_field(struct recorder *recorder, const char *key, const char *value, struct error *err)
+static int set_field(struct recorder *recorder, const char *key, const char *value,
+                     struct error *err)
 {
     if (strcmp(key, "id") == 0) {
         if (!name_is_valid(value)) {
-            return error_set(err, ERROR_INVALID_REQUEST, "id=%s: 1 to 63 letters without / : ,", value);
+            return error_set(err, ERROR_INVALID_REQUEST, "id=%s: 1 to 63 letters without / : ,",
+                             value);
         }
         text_copy(recorder->id, sizeof(recorder->id), value);
         return 0;
     }
     if (strcmp(key, "pool") == 0) {
         if (!name_is_valid(value)) {
-            return error_set(err, ERROR_INVALID_REQUEST, "pool=%s: 1 to 63 letters without / : ,", value);
+            return error_set(err, ERROR_INVALID_REQUEST, "pool=%s: 1 to 63 letters without / : ,",
+                             value);
         }
         text_copy(recorder->pool, sizeof(recorder->pool), value);
         return 0;
@@ -106,7 +107,8 @@ static int set_field(struct recorder *recorder, const char *key, const char *val
         char *end = NULL;
         long long number = strtoll(value, &end, 10);
         if (end == value || *end != '\0' || number < 1 || number > 10000000) {
-            return error_set(err, ERROR_INVALID_REQUEST, "speed=%s: kB/s from 1 to 10000000", value);
+            return error_set(err, ERROR_INVALID_REQUEST, "speed=%s: kB/s from 1 to 10000000",
+                             value);
         }
         recorder->speed_kb_s = number;
         return 0;
@@ -155,7 +157,8 @@ static int check_unique(const struct recorder_list *list, const struct recorder 
 {
     for (size_t i = 0; i < list->count; i++) {
         if (strcmp(list->items[i]->id, recorder->id) == 0) {
-            return error_set(err, ERROR_INVALID_REQUEST, "two recorders have the id %s", recorder->id);
+            return error_set(err, ERROR_INVALID_REQUEST, "two recorders have the id %s",
+                             recorder->id);
         }
         if (strcmp(list->items[i]->path, recorder->path) == 0) {
             return error_set(err, ERROR_INVALID_REQUEST, "two recorders write %s", recorder->path);
@@ -202,13 +205,17 @@ int recorder_list_add_spec(struct recorder_list *list, const char *spec, struct 
 
 /* --- finding ------------------------------------------------------------------------------- */
 
+bool recorder_is_named(const struct recorder *recorder, const char *name)
+{
+    return strcmp(recorder->id, name) == 0 ||
+           (recorder->alias[0] != '\0' && strcmp(recorder->alias, name) == 0);
+}
+
 struct recorder *recorder_list_find(struct recorder_list *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++) {
-        struct recorder *recorder = list->items[i];
-        if (strcmp(recorder->id, name) == 0 ||
-            (recorder->alias[0] != '\0' && strcmp(recorder->alias, name) == 0)) {
-            return recorder;
+        if (recorder_is_named(list->items[i], name)) {
+            return list->items[i];
         }
     }
     return NULL;

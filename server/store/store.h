@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What outlives a restart. SQLite (WAL, synchronous=FULL) embedded; nothing above this folder writes SQL.
- * The core thread has the one writing connection (`struct store`); readers on pool threads open their own
- * (`struct store_reader`). A call that returns 0 has been committed, unless it stands between
- * store_begin() and store_commit().
+ * What outlives a restart. SQLite (WAL, synchronous=FULL) embedded; nothing above this folder
+ * writes SQL. The core thread has the one writing connection (`struct store`); readers on pool
+ * threads open their own (`struct store_reader`). A call that returns 0 has been committed, unless
+ * it stands between store_begin() and store_commit().
  *
- * Documents, plans, problems, warnings and media are kept as the JSON text of the protocol's codecs;
- * what is searched or decided upon has a column of its own.
+ * Documents, plans, problems, warnings and media are kept as the JSON text of the protocol's
+ * codecs; what is searched or decided upon has a column of its own.
  */
 #ifndef BURND_STORE_H
 #define BURND_STORE_H
@@ -22,7 +22,8 @@ struct store_reader;
 
 NODISCARD int store_open(const char *path, struct store **out, struct error *err);
 void store_close(struct store *store);
-/* An error of a write is fatal for what was to be done: nothing is told or done that was not stored. */
+/* An error of a write is fatal for what was to be done: nothing is told or done that was not
+ * stored. */
 NODISCARD int store_begin(struct store *store, struct error *err);
 NODISCARD int store_commit(struct store *store, struct error *err);
 void store_rollback(struct store *store);
@@ -43,6 +44,7 @@ struct job_row {
 struct copy_row {
     char job[ID_SIZE], id[ID_SIZE];
     int number, attempts, tries;
+    bool cancel_asked;
     const char *state, *reason, *reason_detail, *recorder, *disc, *problem;
     int64_t reason_since_ms, started_at_ms, ended_at_ms;
 };
@@ -58,8 +60,8 @@ struct attempt_row {
 struct disc_row {
     char id[ID_SIZE], job[ID_SIZE];
     int copy, attempt;
-    const char *recorder, *title, *volume_id, *profile, *fingerprint, *session_sha256, *outcome, *verified,
-        *location;
+    const char *recorder, *title, *volume_id, *profile, *fingerprint, *session_sha256, *outcome,
+        *verified, *location;
     int64_t blocks, created_at_ms;
 };
 struct event_row {
@@ -71,7 +73,8 @@ struct event_row {
 
 NODISCARD int store_put_job(struct store *store, const struct job_row *row, struct error *err);
 NODISCARD int store_put_copy(struct store *store, const struct copy_row *row, struct error *err);
-NODISCARD int store_put_attempt(struct store *store, const struct attempt_row *row, struct error *err);
+NODISCARD int store_put_attempt(struct store *store, const struct attempt_row *row,
+                                struct error *err);
 NODISCARD int store_put_disc(struct store *store, const struct disc_row *row, struct error *err);
 /* With its copies, attempts and events; discs stay. */
 NODISCARD int store_delete_job(struct store *store, const char *id, struct error *err);
@@ -79,7 +82,8 @@ NODISCARD int store_delete_job(struct store *store, const char *id, struct error
 /* Events: numbers are reserved in steps before use, so that none is given twice. */
 NODISCARD int store_put_event(struct store *store, const struct event_row *row, struct error *err);
 NODISCARD int store_reserve_seq(struct store *store, int64_t upto, struct error *err);
-NODISCARD int store_event_state(struct store *store, char *epoch, size_t epoch_size, int64_t *reserved,
+NODISCARD int store_event_state(struct store *store, char *epoch, size_t epoch_size,
+                                int64_t *reserved,
                                 struct error *err); /* makes the epoch when there is none */
 /* Forget all state events but the last `keep` that belong to no stored job; called now and then. */
 NODISCARD int store_trim_events(struct store *store, int64_t keep, struct error *err);
@@ -104,7 +108,7 @@ void store_reader_close(struct store_reader *reader);
 struct store_reader *store_as_reader(struct store *store);
 
 struct job_filter {
-    const char *states;     /* comma list, NULL = all; likewise below */
+    const char *states; /* comma list, NULL = all; likewise below */
     const char *type, *client_ref, *title, *recorder, *pool;
     const char *tag_key, *tag_value;
     int64_t created_after_ms, created_before_ms; /* 0 = none */
@@ -114,12 +118,16 @@ struct job_filter {
     int limit;
 };
 NODISCARD int store_jobs(struct store_reader *reader, const struct job_filter *filter,
-                         bool (*row)(const struct job_row *row, void *arg), void *arg, struct error *err);
+                         bool (*row)(const struct job_row *row, void *arg), void *arg,
+                         struct error *err);
 NODISCARD int store_job(struct store_reader *reader, const char *id,
-                        bool (*row)(const struct job_row *row, void *arg), void *arg, struct error *err);
-/* ascending by number, those above `after`; number ≥ 1 asks for that one alone (then `after` counts not) */
-NODISCARD int store_copies(struct store_reader *reader, const char *job, int number, int after, int limit,
-                           bool (*row)(const struct copy_row *row, void *arg), void *arg, struct error *err);
+                        bool (*row)(const struct job_row *row, void *arg), void *arg,
+                        struct error *err);
+/* ascending by number, those above `after`; number ≥ 1 asks for that one alone (then `after`
+ * counts not) */
+NODISCARD int store_copies(struct store_reader *reader, const char *job, int number, int after,
+                           int limit, bool (*row)(const struct copy_row *row, void *arg), void *arg,
+                           struct error *err);
 NODISCARD int store_attempts(struct store_reader *reader, const char *job, int copy, int attempt,
                              int after, int limit,
                              bool (*row)(const struct attempt_row *row, void *arg), void *arg,
@@ -135,9 +143,11 @@ struct disc_filter {
     int limit;
 };
 NODISCARD int store_discs(struct store_reader *reader, const struct disc_filter *filter,
-                          bool (*row)(const struct disc_row *row, void *arg), void *arg, struct error *err);
+                          bool (*row)(const struct disc_row *row, void *arg), void *arg,
+                          struct error *err);
 NODISCARD int store_disc(struct store_reader *reader, const char *id,
-                         bool (*row)(const struct disc_row *row, void *arg), void *arg, struct error *err);
+                         bool (*row)(const struct disc_row *row, void *arg), void *arg,
+                         struct error *err);
 /* ascending by seq above `after`; job NULL = all, then only the last `limit` */
 NODISCARD int store_events(struct store_reader *reader, const char *job, int64_t after, int limit,
                            bool (*row)(const struct event_row *row, void *arg), void *arg,

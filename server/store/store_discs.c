@@ -8,8 +8,8 @@
 
 #define ABOVE_ALL_IDS "~"
 
-#define DISC_COLUMNS                                                                                   \
-    "id, job, copy, attempt, recorder, title, volume_id, profile, fingerprint, session_sha256, "       \
+#define DISC_COLUMNS \
+    "id, job, copy, attempt, recorder, title, volume_id, profile, fingerprint, session_sha256, " \
     "outcome, verified, location, blocks, created_at"
 
 int store_put_disc(struct store *store, const struct disc_row *row, struct error *err)
@@ -69,7 +69,8 @@ static struct disc_row take_disc(sqlite3_stmt *statement)
 }
 
 static int each_disc(struct store_reader *reader, sqlite3_stmt *statement,
-                     bool (*row)(const struct disc_row *row, void *arg), void *arg, struct error *err)
+                     bool (*row)(const struct disc_row *row, void *arg), void *arg,
+                     struct error *err)
 {
     int more;
     while ((more = statement_next(reader, statement, "read discs", err)) == 1) {
@@ -82,19 +83,21 @@ static int each_disc(struct store_reader *reader, sqlite3_stmt *statement,
     return more;
 }
 
-/* `q` matches a part of the title, the volume id or the location, upper and lower case being the same. */
+/* `q` matches a part of the title, the volume id or the location, upper and lower case being the
+ * same. */
 int store_discs(struct store_reader *reader, const struct disc_filter *filter,
                 bool (*row)(const struct disc_row *row, void *arg), void *arg, struct error *err)
 {
-    sqlite3_stmt *statement = statement_get(
-        reader, STATEMENT_DISCS,
-        "SELECT " DISC_COLUMNS " FROM discs WHERE id < ?1 "
-        "AND (?2 IS NULL OR volume_id = ?2) AND (?3 IS NULL OR job = ?3) "
-        "AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR fingerprint = ?5) "
-        "AND (?6 IS NULL OR instr(lower(coalesce(title, '') || char(10) || coalesce(volume_id, '') || "
-        "char(10) || coalesce(location, '')), lower(?6)) > 0) "
-        "ORDER BY id DESC LIMIT ?7",
-        err);
+    sqlite3_stmt *statement =
+        statement_get(reader, STATEMENT_DISCS,
+                      "SELECT " DISC_COLUMNS " FROM discs WHERE id < ?1 "
+                      "AND (?2 IS NULL OR volume_id = ?2) AND (?3 IS NULL OR job = ?3) "
+                      "AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR fingerprint = ?5) "
+                      "AND (?6 IS NULL OR instr(lower(coalesce(title, '') || char(10) || "
+                      "coalesce(volume_id, '') || "
+                      "char(10) || coalesce(location, '')), lower(?6)) > 0) "
+                      "ORDER BY id DESC LIMIT ?7",
+                      err);
     if (statement == NULL) {
         return -1;
     }

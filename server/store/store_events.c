@@ -55,7 +55,8 @@ static struct event_row take_event(sqlite3_stmt *statement)
     return row;
 }
 
-static sqlite3_stmt *events_statement(struct store_reader *reader, const char *job, struct error *err)
+static sqlite3_stmt *events_statement(struct store_reader *reader, const char *job,
+                                      struct error *err)
 {
     if (job != NULL) {
         return statement_get(reader, STATEMENT_JOB_EVENTS,

@@ -13,9 +13,10 @@
 
 /* --- jobs ---------------------------------------------------------------------------------- */
 
-#define JOB_COLUMNS                                                                                    \
-    "id, type, state, title, client_ref, document, plan, warnings, problem, reasons, recorder, pool, " \
-    "first_sha256, tags, cancel_accepted, held_by_limit, needs_person, terminal, priority, "           \
+#define JOB_COLUMNS \
+    "id, type, state, title, client_ref, document, plan, warnings, problem, reasons, recorder, " \
+    "pool, " \
+    "first_sha256, tags, cancel_accepted, held_by_limit, needs_person, terminal, priority, " \
     "copy_count, version, created_at, started_at, ended_at"
 
 int store_put_job(struct store *store, const struct job_row *row, struct error *err)
@@ -31,7 +32,8 @@ int store_put_job(struct store *store, const struct job_row *row, struct error *
         "first_sha256 = excluded.first_sha256, tags = excluded.tags, "
         "cancel_accepted = excluded.cancel_accepted, held_by_limit = excluded.held_by_limit, "
         "needs_person = excluded.needs_person, terminal = excluded.terminal, "
-        "priority = excluded.priority, copy_count = excluded.copy_count, version = excluded.version, "
+        "priority = excluded.priority, copy_count = excluded.copy_count, version = "
+        "excluded.version, "
         "created_at = excluded.created_at, started_at = excluded.started_at, "
         "ended_at = excluded.ended_at",
         err);
@@ -129,26 +131,26 @@ static void bind_job_filter(struct binder *b, const struct job_filter *filter)
     bind_int(b, filter->limit > 0 ? filter->limit : NO_LIMIT);
 }
 
-/* A title matches when it holds the text, upper and lower case being the same; the others match whole.
- * A recorder matches the one the job names and those its copies went to. */
+/* A title matches when it holds the text, upper and lower case being the same; the others match
+ * whole. A recorder matches the one the job names and those its copies went to. */
 int store_jobs(struct store_reader *reader, const struct job_filter *filter,
                bool (*row)(const struct job_row *row, void *arg), void *arg, struct error *err)
 {
-    sqlite3_stmt *statement = statement_get(
-        reader, STATEMENT_JOBS,
-        "SELECT " JOB_COLUMNS " FROM jobs WHERE id < ?1 "
-        "AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || state || ',') > 0) "
-        "AND (?3 IS NULL OR type = ?3) AND (?4 IS NULL OR client_ref = ?4) "
-        "AND (?5 IS NULL OR instr(lower(title), lower(?5)) > 0) "
-        "AND (?6 IS NULL OR recorder = ?6 OR EXISTS "
-        "(SELECT 1 FROM copies WHERE copies.job = jobs.id AND copies.recorder = ?6)) "
-        "AND (?7 IS NULL OR pool = ?7) "
-        "AND (?8 IS NULL OR instr(tags, char(10) || ?8 || '=' || "
-        "CASE WHEN ?9 IS NULL THEN '' ELSE ?9 || char(10) END) > 0) "
-        "AND (?10 IS NULL OR created_at > ?10) AND (?11 IS NULL OR created_at < ?11) "
-        "AND (?12 < 0 OR needs_person = ?12) AND (?13 = 0 OR terminal = 0) "
-        "ORDER BY id DESC LIMIT ?14",
-        err);
+    sqlite3_stmt *statement =
+        statement_get(reader, STATEMENT_JOBS,
+                      "SELECT " JOB_COLUMNS " FROM jobs WHERE id < ?1 "
+                      "AND (?2 IS NULL OR instr(',' || ?2 || ',', ',' || state || ',') > 0) "
+                      "AND (?3 IS NULL OR type = ?3) AND (?4 IS NULL OR client_ref = ?4) "
+                      "AND (?5 IS NULL OR instr(lower(title), lower(?5)) > 0) "
+                      "AND (?6 IS NULL OR recorder = ?6 OR EXISTS "
+                      "(SELECT 1 FROM copies WHERE copies.job = jobs.id AND copies.recorder = ?6)) "
+                      "AND (?7 IS NULL OR pool = ?7) "
+                      "AND (?8 IS NULL OR instr(tags, char(10) || ?8 || '=' || "
+                      "CASE WHEN ?9 IS NULL THEN '' ELSE ?9 || char(10) END) > 0) "
+                      "AND (?10 IS NULL OR created_at > ?10) AND (?11 IS NULL OR created_at < ?11) "
+                      "AND (?12 < 0 OR needs_person = ?12) AND (?13 = 0 OR terminal = 0) "
+                      "ORDER BY id DESC LIMIT ?14",
+                      err);
     if (statement == NULL) {
         return -1;
     }
@@ -159,8 +161,8 @@ int store_jobs(struct store_reader *reader, const struct job_filter *filter,
 int store_job(struct store_reader *reader, const char *id,
               bool (*row)(const struct job_row *row, void *arg), void *arg, struct error *err)
 {
-    sqlite3_stmt *statement = statement_get(reader, STATEMENT_JOB,
-                                            "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?", err);
+    sqlite3_stmt *statement =
+        statement_get(reader, STATEMENT_JOB, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?", err);
     if (statement == NULL) {
         return -1;
     }
@@ -186,8 +188,8 @@ int store_delete_job(struct store *store, const char *id, struct error *err)
         return -1;
     }
     if (delete_by_job(store, STATEMENT_DELETE_JOB, "DELETE FROM jobs WHERE id = ?", id, err) != 0 ||
-        delete_by_job(store, STATEMENT_DELETE_JOB_EVENTS, "DELETE FROM events WHERE job = ?", id, err) !=
-            0 ||
+        delete_by_job(store, STATEMENT_DELETE_JOB_EVENTS, "DELETE FROM events WHERE job = ?", id,
+                      err) != 0 ||
         (own && store_commit(store, err) != 0)) {
         if (own) {
             store_rollback(store);
@@ -199,18 +201,21 @@ int store_delete_job(struct store *store, const char *id, struct error *err)
 
 /* --- copies -------------------------------------------------------------------------------- */
 
-#define COPY_COLUMNS                                                                                   \
-    "job, number, id, attempts, tries, state, reason, reason_detail, recorder, disc, problem, "        \
+#define COPY_COLUMNS \
+    "job, number, id, attempts, tries, cancel_asked, state, reason, reason_detail, recorder, " \
+    "disc, problem, " \
     "reason_since, started_at, ended_at"
 
 int store_put_copy(struct store *store, const struct copy_row *row, struct error *err)
 {
     sqlite3_stmt *statement = statement_get(
         &store->connection, STATEMENT_PUT_COPY,
-        "INSERT INTO copies (" COPY_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
+        "INSERT INTO copies (" COPY_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
         "ON CONFLICT (job, number) DO UPDATE SET id = excluded.id, attempts = excluded.attempts, "
-        "tries = excluded.tries, state = excluded.state, reason = excluded.reason, "
-        "reason_detail = excluded.reason_detail, recorder = excluded.recorder, disc = excluded.disc, "
+        "tries = excluded.tries, cancel_asked = excluded.cancel_asked, state = excluded.state, "
+        "reason = excluded.reason, "
+        "reason_detail = excluded.reason_detail, recorder = excluded.recorder, disc = "
+        "excluded.disc, "
         "problem = excluded.problem, reason_since = excluded.reason_since, "
         "started_at = excluded.started_at, ended_at = excluded.ended_at",
         err);
@@ -223,6 +228,7 @@ int store_put_copy(struct store *store, const struct copy_row *row, struct error
     bind_text(&b, row->id);
     bind_int(&b, row->attempts);
     bind_int(&b, row->tries);
+    bind_int(&b, row->cancel_asked);
     bind_text(&b, row->state);
     bind_text(&b, row->reason);
     bind_text(&b, row->reason_detail);
@@ -244,6 +250,7 @@ static struct copy_row take_copy(sqlite3_stmt *statement)
     take_id(&c, row.id);
     row.attempts = (int)take_int(&c);
     row.tries = (int)take_int(&c);
+    row.cancel_asked = take_int(&c) != 0;
     row.state = take_text(&c);
     row.reason = take_text(&c);
     row.reason_detail = take_text(&c);
@@ -259,11 +266,11 @@ static struct copy_row take_copy(sqlite3_stmt *statement)
 int store_copies(struct store_reader *reader, const char *job, int number, int after, int limit,
                  bool (*row)(const struct copy_row *row, void *arg), void *arg, struct error *err)
 {
-    sqlite3_stmt *statement =
-        statement_get(reader, STATEMENT_COPIES,
-                      "SELECT " COPY_COLUMNS " FROM copies WHERE job = ? AND number BETWEEN ? AND ? "
-                      "ORDER BY number LIMIT ?",
-                      err);
+    sqlite3_stmt *statement = statement_get(reader, STATEMENT_COPIES,
+                                            "SELECT " COPY_COLUMNS
+                                            " FROM copies WHERE job = ? AND number BETWEEN ? AND ? "
+                                            "ORDER BY number LIMIT ?",
+                                            err);
     if (statement == NULL) {
         return -1;
     }
@@ -285,9 +292,10 @@ int store_copies(struct store_reader *reader, const char *job, int number, int a
 
 /* --- attempts ------------------------------------------------------------------------------ */
 
-#define ATTEMPT_COLUMNS                                                                                \
-    "job, copy, attempt, id, recorder, phase, cancel, outcome, advice, disc, problem, medium_before, " \
-    "medium_after, phases, session_sha256, verified, speed_asked, speed_kb_s, blocks, base_lba, "      \
+#define ATTEMPT_COLUMNS \
+    "job, copy, attempt, id, recorder, phase, cancel, outcome, advice, disc, problem, " \
+    "medium_before, " \
+    "medium_after, phases, session_sha256, verified, speed_asked, speed_kb_s, blocks, base_lba, " \
     "metadata_blocks, simulate, medium_was_blank, has_items, started_at, ended_at"
 
 int store_put_attempt(struct store *store, const struct attempt_row *row, struct error *err)
@@ -296,7 +304,8 @@ int store_put_attempt(struct store *store, const struct attempt_row *row, struct
         &store->connection, STATEMENT_PUT_ATTEMPT,
         "INSERT INTO attempts (" ATTEMPT_COLUMNS ") "
         "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
-        "ON CONFLICT (job, copy, attempt) DO UPDATE SET id = excluded.id, recorder = excluded.recorder, "
+        "ON CONFLICT (job, copy, attempt) DO UPDATE SET id = excluded.id, recorder = "
+        "excluded.recorder, "
         "phase = excluded.phase, cancel = excluded.cancel, outcome = excluded.outcome, "
         "advice = excluded.advice, disc = excluded.disc, problem = excluded.problem, "
         "medium_before = excluded.medium_before, medium_after = excluded.medium_after, "
@@ -409,8 +418,9 @@ int store_attempts(struct store_reader *reader, const char *job, int copy, int a
     return each_attempt(reader, statement, row, arg, err);
 }
 
-int store_open_attempts(struct store_reader *reader, bool (*row)(const struct attempt_row *row, void *arg),
-                        void *arg, struct error *err)
+int store_open_attempts(struct store_reader *reader,
+                        bool (*row)(const struct attempt_row *row, void *arg), void *arg,
+                        struct error *err)
 {
     sqlite3_stmt *statement = statement_get(
         reader, STATEMENT_OPEN_ATTEMPTS,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Opening the database, bringing its schema up to date, transactions, and the moves the other files of
- * this folder make with a statement.
+ * Opening the database, bringing its schema up to date, transactions, and the moves the other files
+ * of this folder make with a statement.
  *
- * The database is in WAL mode with synchronous=FULL: a commit is on the disk when it returns, readers are
- * never held up by the writer. PRAGMA user_version is the schema version, PRAGMA application_id marks the
- * file as ours. A file that is neither empty nor ours is refused, and so is one whose schema is newer than
- * this program: guessing would damage what another burnd relies on.
+ * The database is in WAL mode with synchronous=FULL: a commit is on the disk when it returns,
+ * readers are never held up by the writer. PRAGMA user_version is the schema version, PRAGMA
+ * application_id marks the file as ours. A file that is neither empty nor ours is refused, and so
+ * is one whose schema is newer than this program: guessing would damage what another burnd relies
+ * on.
  *
  * SQLite's own locking is switched off (NOMUTEX): a connection belongs to one thread at a time.
  */
@@ -35,8 +36,8 @@ sqlite3_stmt *statement_get(struct store_reader *reader, enum statement which, c
                             struct error *err)
 {
     sqlite3_stmt **slot = &reader->statements[which];
-    if (*slot == NULL &&
-        sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK) {
+    if (*slot == NULL && sqlite3_prepare_v3(reader->db, sql, -1, SQLITE_PREPARE_PERSISTENT, slot,
+                                            NULL) != SQLITE_OK) {
         store_failed(reader->db, "prepare a statement", err);
         return NULL;
     }
@@ -59,7 +60,8 @@ int statement_next(struct store_reader *reader, sqlite3_stmt *statement, const c
     return rc == SQLITE_DONE ? 0 : -1;
 }
 
-int statement_run(struct store_reader *reader, sqlite3_stmt *statement, const char *what, struct error *err)
+int statement_run(struct store_reader *reader, sqlite3_stmt *statement, const char *what,
+                  struct error *err)
 {
     int more;
     do {
@@ -68,8 +70,8 @@ int statement_run(struct store_reader *reader, sqlite3_stmt *statement, const ch
     return more;
 }
 
-/* Binding fails only for a wrong index, which is our mistake, or a text beyond SQLite's 1 GB limit, which
- * the bounds of the API keep out. */
+/* Binding fails only for a wrong index, which is our mistake, or a text beyond SQLite's 1 GB
+ * limit, which the bounds of the API keep out. */
 void bind_text(struct binder *binder, const char *text)
 {
     sqlite3_bind_text(binder->statement, ++binder->index, text, -1, SQLITE_STATIC);
@@ -130,7 +132,8 @@ static int read_number(sqlite3 *db, const char *sql, int64_t *out, struct error 
     return 0;
 }
 
-static int open_connection(struct store_reader *reader, const char *path, int flags, struct error *err)
+static int open_connection(struct store_reader *reader, const char *path, int flags,
+                           struct error *err)
 {
     int rc = sqlite3_open_v2(path, &reader->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK) {
@@ -161,13 +164,15 @@ static int read_version(sqlite3 *db, const char *path, int64_t *version, struct 
         return -1;
     }
     if (application != APPLICATION_ID && (application != 0 || *version != 0 || objects != 0)) {
-        return error_set(err, ERROR_STORE_UNAVAILABLE, "%s is a database, but not one of burnd", path);
+        return error_set(err, ERROR_STORE_UNAVAILABLE, "%s is a database, but not one of burnd",
+                         path);
     }
     if (*version > store_migration_count) {
-        return error_set(err, ERROR_STORE_UNAVAILABLE,
-                         "the database %s has schema %lld, this burnd knows schemas up to %d: it was "
-                         "written by a newer burnd",
-                         path, (long long)*version, store_migration_count);
+        return error_set(
+            err, ERROR_STORE_UNAVAILABLE,
+            "the database %s has schema %lld, this burnd knows schemas up to %d: it was "
+            "written by a newer burnd",
+            path, (long long)*version, store_migration_count);
     }
     return 0;
 }
@@ -176,8 +181,8 @@ static int migrate_one(sqlite3 *db, int version, struct error *err)
 {
     const struct migration *step = &store_migrations[version - 1];
     char mark[96];
-    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID,
-             version);
+    snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             APPLICATION_ID, version);
     if (run_sql(db, "BEGIN IMMEDIATE", "begin a migration", err) != 0) {
         return -1;
     }
@@ -241,7 +246,8 @@ int store_open(const char *path, struct store **out, struct error *err)
 {
     struct store *store = xcalloc(1, sizeof *store);
     sqlite3_initialize();
-    if (open_connection(&store->connection, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err) != 0 ||
+    if (open_connection(&store->connection, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                        err) != 0 ||
         prepare_database(store->connection.db, path, err) != 0) {
         store_close(store);
         return -1;
@@ -318,5 +324,6 @@ void store_rollback(struct store *store)
 
 int store_check(struct store *store, struct error *err)
 {
-    return run_simple(store, STATEMENT_CHECK, "UPDATE state SET checks = checks + 1", "be written", err);
+    return run_simple(store, STATEMENT_CHECK, "UPDATE state SET checks = checks + 1", "be written",
+                      err);
 }

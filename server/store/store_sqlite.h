@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of this folder share: a connection with its prepared statements, and the few moves they
- * make with one (bind, run, next row, read columns). Not for use outside server/store/.
+ * What the files of this folder share: a connection with its prepared statements, and the few moves
+ * they make with one (bind, run, next row, read columns). Not for use outside server/store/.
  *
- * A statement is prepared at its first use and kept until the connection closes. A row callback may call
- * other functions of the store, but not the one that is calling it.
+ * A statement is prepared at its first use and kept until the connection closes. A row callback may
+ * call other functions of the store, but not the one that is calling it.
  */
 #ifndef BURND_STORE_SQLITE_H
 #define BURND_STORE_SQLITE_H

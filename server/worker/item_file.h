@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The progress items of one session in a file: which run of blocks belongs to what. The worker writes
- * it before the burn; burnd maps it and searches it. Every block of the session belongs to exactly one
- * item that has blocks; empty files come with a block_count of 0.
+ * The progress items of one session in a file: which run of blocks belongs to what. The worker
+ * writes it before the burn; burnd maps it and searches it. Every block of the session belongs to
+ * exactly one item that has blocks; empty files come with a block_count of 0.
  *
  * Layout, little endian as the machine: header, records sorted by (first_block, index), an array of
- * record indexes sorted by path, string pool. All offsets are checked when the file is opened, so that
- * a damaged file is an error and never a fault.
+ * record indexes sorted by path, string pool. All offsets are checked when the file is opened, so
+ * that a damaged file is an error and never a fault.
  */
 #ifndef BURND_ITEM_FILE_H
 #define BURND_ITEM_FILE_H
@@ -16,17 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ITEM_KINDS(X) X(FILE, "file") X(DIRECTORY, "directory") X(METADATA, "metadata") \
-    X(PADDING, "padding") X(CHECKSUMS, "checksums") X(BOOT, "boot")
+#define ITEM_KINDS(X) \
+    X(FILE, "file") \
+    X(DIRECTORY, "directory") X(METADATA, "metadata") X(PADDING, "padding") \
+        X(CHECKSUMS, "checksums") X(BOOT, "boot")
 #define ITEM_X(n, w) ITEM_##n,
 enum item_kind { ITEM_KINDS(ITEM_X) ITEM_COUNT };
 const char *item_kind_to_text(enum item_kind kind);
 
-/* One item for writing. A file of more than one extent is several items with the same path. `also` are
- * other paths (hard links) of the same content. */
+/* One item for writing. A file of more than one extent is several items with the same path.
+ * `also` are other paths (hard links) of the same content. */
 struct item {
     enum item_kind kind;
-    char *path; /* files begin with '/', pseudo items with '[' */
+    char *path;          /* files begin with '/', pseudo items with '[' */
     int64_t first_block; /* absolute on the disc */
     int64_t block_count;
     int64_t size_bytes; /* of this extent; block_count * 2048 of pseudo items */

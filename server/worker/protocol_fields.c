@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See protocol_fields.h. A kind of field has a case in field_to_json() and one in field_read(). A text
- * of fixed size is cleaned; a char * is said as it is when it is UTF-8 (the paths and texts that clients
- * gave) and cleaned otherwise.
+ * See protocol_fields.h. A kind of field has a case in field_to_json() and one in field_read(). A
+ * text of fixed size is cleaned; a char * is said as it is when it is UTF-8 (the paths and texts
+ * that clients gave) and cleaned otherwise.
  */
 #include "worker/protocol_fields.h"
 
@@ -54,7 +54,7 @@ json_t *fields_text(const char *text)
 
 static json_t *field_to_json(const struct field *field, const void *base)
 {
-    const char *at = (const char *)base + field->offset;
+    const void *at = (const char *)base + field->offset;
     switch (field->kind) {
     case FIELD_BOOL:
         return json_boolean(*(const bool *)at);
@@ -133,7 +133,7 @@ int fields_wrong(struct error *err, const char *name, const char *wanted)
                      wanted);
 }
 
-static int integer_from_json(const struct field *field, const json_t *value, char *at,
+static int integer_from_json(const struct field *field, const json_t *value, void *at,
                              struct error *err)
 {
     if (!json_is_integer(value)) {
@@ -151,7 +151,7 @@ static int integer_from_json(const struct field *field, const json_t *value, cha
     return 0;
 }
 
-static int text_from_json(const struct field *field, const json_t *value, char *at,
+static int text_from_json(const struct field *field, const json_t *value, void *at,
                           struct error *err)
 {
     if (field->kind == FIELD_TEXT && json_is_null(value)) {
@@ -179,7 +179,7 @@ static int text_from_json(const struct field *field, const json_t *value, char *
 
 int field_read(const struct field *field, const json_t *value, void *base, struct error *err)
 {
-    char *at = (char *)base + field->offset;
+    void *at = (char *)base + field->offset;
     switch (field->kind) {
     case FIELD_BOOL:
         *(bool *)at = json_is_true(value);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Structs as JSON objects and back, by tables: a table names each member of a struct, its kind and its
- * place, so that the two directions cannot drift apart. For worker_protocol.c only: nothing else of the
- * two programs sees JSON here.
+ * Structs as JSON objects and back, by tables: a table names each member of a struct, its kind and
+ * its place, so that the two directions cannot drift apart. For worker_protocol.c only: nothing
+ * else of the two programs sees JSON here.
  *
- * Reading is strict: a missing member, a wrong type, an unknown word, a text too long for its field or a
- * NUL in a text is an error. Members that are not known are passed over, so that one end may be told
- * more than it asks for. Texts of fixed size are cleaned on the way out: bytes that are no UTF-8 and
- * control characters become '?', for they come from file names and libraries.
+ * Reading is strict: a missing member, a wrong type, an unknown word, a text too long for its field
+ * or a NUL in a text is an error. Members that are not known are passed over, so that one end may
+ * be told more than it asks for. Texts of fixed size are cleaned on the way out: bytes that are no
+ * UTF-8 and control characters become '?', for they come from file names and libraries.
  */
 #ifndef BURND_PROTOCOL_FIELDS_H
 #define BURND_PROTOCOL_FIELDS_H
@@ -39,7 +39,8 @@ struct field {
     size_t flag;
 };
 
-/* The rows of a table. A member of the same name, another name, an enum, a struct, a struct or null. */
+/* The rows of a table. A member of the same name, another name, an enum, a struct, a struct or
+ * null. */
 /* clang-format off */
 #define AT(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)
 #define PLAIN(type, member, kind) {#member, kind, AT(type, member), NULL, NULL, 0}

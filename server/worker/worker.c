@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See worker.h for the states. The process is started detached (a session of its own), so that a Ctrl-C
- * at burnd's terminal does not reach a worker that is writing. Its end of the socket is fd 3; ours is a
- * uv_pipe_t whose lines are decoded and handed up one by one.
+ * See worker.h for the states. The process is started detached (a session of its own), so that a
+ * Ctrl-C at burnd's terminal does not reach a worker that is writing. Its end of the socket is fd
+ * 3; ours is a uv_pipe_t whose lines are decoded and handed up one by one.
  *
- * Three handles make a worker: process, pipe, timer. `ended` is told when the process is reaped and the
- * pipe is drained; the struct is freed when all three handles are closed.
+ * Three handles make a worker: process, pipe, timer. `ended` is told when the process is reaped and
+ * the pipe is drained; the struct is freed when all three handles are closed.
  */
 #include "worker/worker.h"
 
@@ -29,7 +29,7 @@
 #define CANCEL_SOON_MS 2000
 #define CANCEL_LATE_MS 30000
 #define CORE_LATE_MS 1000
-#define ROOTS_MAX 64
+#define WRITE_BURST_KB 1024 /* libburn throttles a file in steps of up to 1 MiB (measured, 1.5.4) */
 
 struct worker {
     uv_process_t process;
@@ -121,7 +121,8 @@ static void explain_end(struct worker *worker)
     }
     if (end->unreaped) {
         error_set(&end->problem, ERROR_WORKER_STALLED,
-                  "the worker went silent in phase %s and could not be ended (the kernel holds it)", phase);
+                  "the worker went silent in phase %s and could not be ended (the kernel holds it)",
+                  phase);
     } else if (end->stalled) {
         error_set(&end->problem, ERROR_WORKER_STALLED,
                   "the worker went silent in phase %s and was ended", phase);
@@ -129,8 +130,8 @@ static void explain_end(struct worker *worker)
         error_set(&end->problem, ERROR_CANCELED,
                   "canceled in phase %s; the worker did not stop by itself and was ended", phase);
     } else if (end->exit_signal != 0) {
-        error_set(&end->problem, ERROR_WORKER_LOST, "the worker died in phase %s by signal %d", phase,
-                  end->exit_signal);
+        error_set(&end->problem, ERROR_WORKER_LOST, "the worker died in phase %s by signal %d",
+                  phase, end->exit_signal);
     } else {
         error_set(&end->problem, ERROR_WORKER_LOST,
                   "the worker ended in phase %s with status %d and without a result", phase,
@@ -208,7 +209,8 @@ static void take_line(struct worker *worker, const char *text, size_t length)
     struct worker_line line;
     struct error err;
     if (worker_line_decode(text, length, &line, &err) != 0) {
-        log_warning("worker", "pid %d said something unreadable: %s", worker->process.pid, err.message);
+        log_warning("worker", "pid %d said something unreadable: %s", worker->process.pid,
+                    err.message);
         return;
     }
     note_progress(worker, &line);
@@ -282,13 +284,17 @@ static bool bytes_wait(struct worker *worker)
 {
     uv_os_fd_t fd;
     int waiting = 0;
-    return uv_fileno((uv_handle_t *)&worker->pipe, &fd) == 0 && ioctl(fd, FIONREAD, &waiting) == 0 &&
-           waiting > 0;
+    return uv_fileno((uv_handle_t *)&worker->pipe, &fd) == 0 &&
+           ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 static void judge_silence(struct worker *worker, int64_t now)
 {
-    int64_t limit = scaled(worker, worker_silence_limit_ms(worker->phase, worker->settings.is_file));
+    int64_t limit =
+        scaled(worker, worker_silence_limit_ms(worker->phase, worker->settings.is_file));
+    if (worker->phase == PHASE_WRITE && worker->settings.speed_kb_s > 0) {
+        limit += 2 * WRITE_BURST_KB * 1000 / worker->settings.speed_kb_s;
+    }
     bool no_sign = now - worker->last_sign_ms > scaled(worker, HEARTBEAT_LIMIT_MS);
     bool no_progress = now - worker->last_progress_ms > limit;
     if (no_sign || no_progress) {
@@ -429,7 +435,7 @@ static size_t fill_stdio(struct worker *worker, const struct worker_settings *se
     stdio[WORKER_FD_LEASE].flags = settings->lease_fd >= 0 ? UV_INHERIT_FD : UV_IGNORE;
     stdio[WORKER_FD_LEASE].data.fd = settings->lease_fd;
     size_t count = WORKER_FD_FIRST_ROOT;
-    for (size_t i = 0; i < request->root_count && count < WORKER_FD_FIRST_ROOT + ROOTS_MAX; i++) {
+    for (size_t i = 0; i < request->root_count; i++) {
         if (settings->root_fds[i] >= 0) {
             stdio[count].flags = UV_INHERIT_FD;
             stdio[count++].data.fd = settings->root_fds[i];
@@ -440,7 +446,7 @@ static size_t fill_stdio(struct worker *worker, const struct worker_settings *se
 
 static int spawn(uv_loop_t *loop, struct worker *worker, const struct worker_request *request)
 {
-    uv_stdio_container_t stdio[WORKER_FD_FIRST_ROOT + ROOTS_MAX];
+    uv_stdio_container_t stdio[WORKER_FD_FIRST_ROOT + WORKER_ROOTS_MAX];
     char operation[16];
     snprintf(operation, sizeof(operation), "%s", operation_to_text(request->operation));
     char *program = xstrdup(worker->settings.program);
@@ -459,8 +465,8 @@ static int spawn(uv_loop_t *loop, struct worker *worker, const struct worker_req
     return status;
 }
 
-int worker_start(uv_loop_t *loop, const struct worker_settings *settings, struct worker_request *request,
-                 struct worker **out, struct error *err)
+int worker_start(uv_loop_t *loop, const struct worker_settings *settings,
+                 struct worker_request *request, struct worker **out, struct error *err)
 {
     if (write_request(settings, request, err) != 0) {
         return -1;
@@ -473,7 +479,8 @@ int worker_start(uv_loop_t *loop, const struct worker_settings *settings, struct
     worker->open_handles = 3;
     int status = spawn(loop, worker, request);
     if (status != 0) {
-        error_set(err, ERROR_INTERNAL, "%s cannot be started: %s", settings->program, uv_strerror(status));
+        error_set(err, ERROR_INTERNAL, "%s cannot be started: %s", settings->program,
+                  uv_strerror(status));
         uv_close((uv_handle_t *)&worker->pipe, on_closed);
         uv_close((uv_handle_t *)&worker->timer, on_closed);
         uv_close((uv_handle_t *)&worker->process, on_closed);

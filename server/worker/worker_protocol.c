@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * See worker_protocol.h. The tables say what the members of each struct are called and where they are;
- * protocol_fields.c goes by them in both directions. What a table cannot say (arrays) is written out
- * below them.
+ * See worker_protocol.h. The tables say what the members of each struct are called and where they
+ * are; protocol_fields.c goes by them in both directions. What a table cannot say (arrays) is
+ * written out below them.
  */
 #include "worker/worker_protocol.h"
 
@@ -78,6 +78,8 @@ static const struct field medium_fields[] = {
     PLAIN(struct medium, session_sectors, FIELD_INT64),
     PLAIN(struct medium, fingerprint, FIELD_CHARS),
     PLAIN(struct medium, checked_at_ms, FIELD_INT64),
+    PLAIN(struct medium, file_device, FIELD_INT64),
+    PLAIN(struct medium, file_inode, FIELD_INT64),
     TABLE_END,
 };
 
@@ -157,6 +159,10 @@ static const struct field request_fields[] = {
     PLAIN(struct worker_request, session_sha256, FIELD_CHARS),
     PLAIN(struct worker_request, metadata_blocks, FIELD_INT64),
     PLAIN(struct worker_request, eject_to, FIELD_TEXT),
+    PLAIN(struct worker_request, eject_to_unknown, FIELD_TEXT),
+    PLAIN(struct worker_request, expected_fingerprint, FIELD_CHARS),
+    PLAIN(struct worker_request, expected_device, FIELD_INT64),
+    PLAIN(struct worker_request, expected_inode, FIELD_INT64),
     PLAIN(struct worker_request, watchdog_factor, FIELD_NUMBER),
     TABLE_END,
 };
@@ -237,6 +243,7 @@ static const struct field result_fields[] = {
     NAMED(struct worker_line, result.bad_sectors, "bad_sectors", FIELD_INT64),
     NAMED(struct worker_line, result.mismatched_files, "mismatched_files", FIELD_INT64),
     NAMED(struct worker_line, result.reloaded, "reloaded", FIELD_BOOL),
+    NAMED(struct worker_line, result.location, "location", FIELD_CHARS),
     OBJECT(struct worker_line, result.medium, "medium", medium_fields),
     TABLE_END,
 };
@@ -409,6 +416,7 @@ void worker_request_release(struct worker_request *request)
     free(request->recorder_path);
     free(request->image.from);
     free(request->eject_to);
+    free(request->eject_to_unknown);
     memset(request, 0, sizeof(*request));
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What burnd and burnd-worker say to each other. Both programs link worker_protocol.c and item_file.c;
- * nothing else of the daemon is known to the worker.
+ * What burnd and burnd-worker say to each other. Both programs link worker_protocol.c and
+ * item_file.c; nothing else of the daemon is known to the worker.
  *
- * A worker is started in a folder of its own (its working directory) that holds `request.json`, with
+ * A worker is started in a folder of its own (its working directory) that holds `request.json`,
+ * with
  *   fd 3   a stream socket: one JSON object a line, at most WORKER_LINE_MAX bytes, both directions
  *   fd 4   the lease file of the recorder, flock()ed by burnd; the worker only keeps it open (-1 in the
  *          request: none)
@@ -21,9 +22,9 @@
  * Lines, burnd → worker:  cancel; proceed (the answer to `phase write`: the worker waits for it before it
  *                         gives the drive the first block, so that the store knows of the write first)
  *
- * A worker that loses its socket before `proceed` came stops as if cancelled; later it writes on and
- * finishes alone. Progress lines (stage, block, verify, heartbeat) are overwritten when the socket is
- * full; all others are queued. A worker never blocks on its socket.
+ * A worker that loses its socket before `proceed` came stops as if cancelled; later it writes on
+ * and finishes alone. Progress lines (stage, block, verify, heartbeat) are overwritten when the
+ * socket is full; all others are queued. A worker never blocks on its socket.
  */
 #ifndef BURND_WORKER_PROTOCOL_H
 #define BURND_WORKER_PROTOCOL_H
@@ -83,9 +84,9 @@ DECLARE_WORDS(MEDIUM_STATES, medium_state, MEDIUM);
 
 /* --- what is to be burned ------------------------------------------------------------------ */
 
-/* One graft. Exactly one of `from` ("root:NAME/PATH") and `text` is set. `to` is absolute on the disc.
- * A directory's contents become the directory `to`; a file becomes the file `to`, or lies inside when
- * `to` ends in '/'. */
+/* One graft. Exactly one of `from` ("root:NAME/PATH") and `text` is set. `to` is absolute on the
+ * disc. A directory's contents become the directory `to`; a file becomes the file `to`, or lies
+ * inside when `to` ends in '/'. */
 struct data_entry {
     char *from;
     char *text;
@@ -95,13 +96,14 @@ struct data_entry {
 struct data_spec {
     struct data_entry *entries;
     size_t entry_count;
-    char **exclude; /* globs on the path on the disc without its leading '/'; ** crosses directories */
+    /* globs on the path on the disc without its leading '/'; ** crosses directories */
+    char **exclude;
     size_t exclude_count;
     enum ownership ownership;
     enum symlink_policy symlinks;
     enum unreadable_policy on_unreadable;
-    char volume_id[33];       /* never empty in a worker's request */
-    char publisher[129];      /* "" = none, likewise below */
+    char volume_id[33];  /* never empty in a worker's request */
+    char publisher[129]; /* "" = none, likewise below */
     char preparer[129];
     char application[129];
     int iso_level; /* 1…3 */
@@ -110,7 +112,7 @@ struct data_spec {
 };
 
 struct image_spec {
-    char *from; /* "root:NAME/PATH" */
+    char *from;      /* "root:NAME/PATH" */
     char sha256[65]; /* lower-case hex, or "" */
 };
 
@@ -136,7 +138,7 @@ struct worker_request {
 
     /* the recorder; for PLAN: of the one named recorder, or empty path */
     char recorder[64];
-    char *recorder_path; /* of the image file, absolute */
+    char *recorder_path;         /* of the image file, absolute */
     int64_t recorder_speed_kb_s; /* the recorder's own limit, 0 = none */
 
     /* PLAN, BURN */
@@ -148,21 +150,28 @@ struct worker_request {
     bool force_overwrite;
     bool keep_digests_of_files; /* BURN: verify asks for them */
     int64_t limit_ms;           /* PLAN: give up after this; 0 = none */
-    /* PLAN, BURN: the one time of everything that burnd dates itself (volume descriptors, inline texts),
-     * so that all copies of a job are the same bytes; milliseconds since 1970; 0 = now */
+    /* PLAN, BURN: the one time of everything that burnd dates itself (volume descriptors, inline
+     * texts), so that all copies of a job are the same bytes; milliseconds since 1970; 0 = now */
     int64_t image_time_ms;
     /* BURN: SHA-256 that the session must have (copies 2…N), or "" */
     char expected_sha256[65];
 
     /* VERIFY: of the burn it checks; `items` and `digests` lie in the same folder */
     enum verify_level verify_level;
-    int64_t blocks;       /* of the session */
+    int64_t blocks; /* of the session */
     char session_sha256[65];
     int64_t metadata_blocks; /* blocks before the first file's data */
 
-    /* EJECT: the path to rename the image to, absolute (renameat2 NOREPLACE) */
-    char *eject_to;
-    /* RECLAIM: truncate to 0 what a dead worker left on a file that was blank before */
+    /* EJECT: the path to rename the image to, absolute (renameat2 NOREPLACE). With an expected
+     * fingerprint the file gets that name only if it has it, else `eject_to_unknown`. A blank or
+     * absent file stays where it is: nothing is to be done. */
+    char *eject_to, *eject_to_unknown;
+    char expected_fingerprint[65]; /* "" = whatever lies there */
+    /* RECLAIM: truncate to 0 what a dead worker left on a file that was blank before, if it
+     * still is this file (as in the `medium` line of the burn), else medium_changed and nothing
+     * is touched. With `simulate`: an empty one is unlinked, since a simulation leaves no file
+     * behind. */
+    int64_t expected_device, expected_inode;
 
     double watchdog_factor; /* tests scale the worker's own pauses; 1.0 */
 };
@@ -185,8 +194,8 @@ struct medium {
     enum medium_state state;
     bool overwritable;
     bool erasable;
-    bool has_blank_flags;     /* whether the next two were checked */
-    bool physically_blank;    /* no byte but 0 in it */
+    bool has_blank_flags;  /* whether the next two were checked */
+    bool physically_blank; /* no byte but 0 in it */
     bool heuristically_blank;
     bool write_protected;
     int64_t capacity_sectors; /* -1 = not known, likewise below */
@@ -199,6 +208,9 @@ struct medium {
     int64_t session_sectors;
     char fingerprint[65]; /* hex, "" = none */
     int64_t checked_at_ms;
+    /* which file that is, of an image file; 0 = there is none. Only this one may be emptied
+     * again. */
+    int64_t file_device, file_inode;
 };
 
 struct warning {
@@ -222,9 +234,12 @@ struct plan {
     int64_t image_bytes, image_sectors; /* -1 when it was not laid out */
 };
 
+/* clang-format off */
 #define LINE_KINDS(X) X(PHASE, "phase") X(STAGE, "stage") X(BLOCK, "block") X(VERIFY, "verify") \
-    X(ITEMS, "items") X(MEDIUM, "medium") X(MESSAGE, "message") X(WARNING, "warning") X(PLAN, "plan") \
-    X(HEARTBEAT, "heartbeat") X(RESULT, "result") X(CANCEL, "cancel") X(PROCEED, "proceed")
+    X(ITEMS, "items") X(MEDIUM, "medium") X(MESSAGE, "message") X(WARNING, "warning") \
+    X(PLAN, "plan") X(HEARTBEAT, "heartbeat") X(RESULT, "result") X(CANCEL, "cancel") \
+    X(PROCEED, "proceed")
+/* clang-format on */
 #define LINE_X(n, w) LINE_##n,
 DECLARE_WORDS(LINE_KINDS, line_kind, LINE);
 
@@ -269,29 +284,33 @@ struct worker_line {
         struct warning warning;
         struct plan *plan; /* owned by the line */
         struct worker_result {
-            bool ok;               /* the operation did what it was asked for, checked */
-            bool canceled;         /* it ended because it was told to cancel */
-            enum outcome outcome;  /* BURN: the medium's fate */
+            bool ok;              /* the operation did what it was asked for, checked */
+            bool canceled;        /* it ended because it was told to cancel */
+            enum outcome outcome; /* BURN: the medium's fate */
             enum advice advice;
             bool has_problem;
             struct error problem;
-            int64_t blocks;           /* written, or verified */
-            char session_sha256[65];  /* "" = none */
-            bool was_blank;           /* BURN: the medium was blank when it began */
-            bool content_equal;       /* VERIFY full: every byte compared equal */
+            int64_t blocks;          /* written, or verified */
+            char session_sha256[65]; /* "" = none */
+            bool was_blank;          /* BURN: the medium was blank when it began */
+            bool content_equal;      /* VERIFY full: every byte compared equal */
             int64_t bad_sectors, mismatched_files;
             bool reloaded;
+            char location[1200];  /* EJECT: where the file lies now, "" = nothing was renamed */
             struct medium medium; /* as it is now; present=false when it was not looked at */
         } result;
     };
 };
 
-/* encode: a malloc()ed line without '\n'. decode: NULs, unknown kinds and missing fields are errors. */
+/* encode: a malloc()ed line without '\n'. decode: NULs, unknown kinds and missing fields are
+ * errors. */
 char *worker_line_encode(const struct worker_line *line);
-NODISCARD int worker_line_decode(const char *text, size_t length, struct worker_line *out, struct error *err);
+NODISCARD int worker_line_decode(const char *text, size_t length, struct worker_line *out,
+                                 struct error *err);
 void worker_line_release(struct worker_line *line);
 
-/* `struct error` and `struct plan` as JSON text, also what the store keeps of a problem and a plan. */
+/* `struct error` and `struct plan` as JSON text, also what the store keeps of a problem and a
+ * plan. */
 char *error_encode(const struct error *err);
 NODISCARD int error_decode(const char *text, struct error *out);
 char *plan_encode(const struct plan *plan);

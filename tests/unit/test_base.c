@@ -56,8 +56,12 @@ static void time_text_goes_both_ways(void **state)
 static void what_is_no_time_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "yesterday", "2026-07-01", "2026-07-01T12:00:00",
-                                      "2026-07-01T12:00:00Zx", "2026-07-01T12:00:00+2"};
+    static const char *const bad[] = {"",
+                                      "yesterday",
+                                      "2026-07-01",
+                                      "2026-07-01T12:00:00",
+                                      "2026-07-01T12:00:00Zx",
+                                      "2026-07-01T12:00:00+2"};
     int64_t back;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(clock_from_text(bad[i], &back), -1);

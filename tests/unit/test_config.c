@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * config_parse() with command lines, environments and files as people write them: which layer wins, and
- * what is refused in which words.
+ * config_parse() with command lines, environments and files as people write them: which layer wins,
+ * and what is refused in which words.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "config.h"
 
@@ -142,7 +142,8 @@ static void the_state_dir_follows_systemd_then_xdg_then_home(void **state)
 static void a_flag_beats_the_environment_beats_the_file(void **state)
 {
     struct fixture *f = *state;
-    write_config(f, "listen = 127.0.0.1:1\nstation=file\n  watchdog-factor  =  0.25  \n# a comment\n\n");
+    write_config(
+        f, "listen = 127.0.0.1:1\nstation=file\n  watchdog-factor  =  0.25  \n# a comment\n\n");
     accept(f, WORDS("--listen=127.0.0.3:3"),
            WORDS("BURND_LISTEN=127.0.0.2:2", "BURND_STATION=env", "PATH=/bin"));
     assert_string_equal(f->config.listen, "127.0.0.3:3");
@@ -153,12 +154,14 @@ static void a_flag_beats_the_environment_beats_the_file(void **state)
 static void a_list_of_a_higher_layer_replaces_the_lower(void **state)
 {
     struct fixture *f = *state;
-    write_config(f, "root = a=/a\nroot = b=/b\nrecorder = file:/x.iso\nrecorder=file:/y.iso,id=y\n");
+    write_config(f,
+                 "root = a=/a\nroot = b=/b\nrecorder = file:/x.iso\nrecorder=file:/y.iso,id=y\n");
     accept(f, NONE, NONE);
     assert_int_equal(f->config.roots.count, 2);
     assert_string_equal(f->config.roots.items[1], "b=/b");
     assert_int_equal(f->config.recorders.count, 2);
-    accept(f, WORDS("--root", "c=/c"), WORDS("BURND_RECORDER=file:/1.iso; file:/2.iso;file:/3.iso"));
+    accept(f, WORDS("--root", "c=/c"),
+           WORDS("BURND_RECORDER=file:/1.iso; file:/2.iso;file:/3.iso"));
     assert_int_equal(f->config.roots.count, 1);
     assert_string_equal(f->config.roots.items[0], "c=/c");
     assert_int_equal(f->config.recorders.count, 3);
@@ -190,10 +193,12 @@ static void mistakes_in_a_file_are_told_with_their_line(void **state)
     refuse_file(f, "check-config = true\n", 1,
                 "check-config: does not stand in a file, only on the command line");
     refuse_file(f, "token = x\n", 1, "token: not available in this release");
-    refuse_file(f, "insecure-no-auth = yes\n", 1, "insecure-no-auth: \"yes\" is neither true nor false");
-    refuse_file(f, "listen = 0.0.0.0:80\n", 1,
-                "listen: an address beyond loopback needs tokens, which this release does not have; "
-                "listen on loopback");
+    refuse_file(f, "insecure-no-auth = yes\n", 1,
+                "insecure-no-auth: \"yes\" is neither true nor false");
+    refuse_file(
+        f, "listen = 0.0.0.0:80\n", 1,
+        "listen: an address beyond loopback needs tokens, which this release does not have; "
+        "listen on loopback");
 }
 
 static void a_bad_value_is_refused_even_when_a_flag_replaces_it(void **state)
@@ -219,7 +224,8 @@ static void mistakes_on_the_command_line_are_told_by_option(void **state)
     refuse(f, WORDS("file.iso"), NONE, "file.iso: not an option; see --help");
     refuse(f, WORDS("--listen"), NONE, "--listen: wants a value");
     refuse(f, WORDS("--version=1"), NONE, "--version: takes no value");
-    refuse(f, WORDS("--token", "x"), NONE, "--token: does not stand on the command line, only in a file");
+    refuse(f, WORDS("--token", "x"), NONE,
+           "--token: does not stand on the command line, only in a file");
     refuse(f, WORDS("--config", "/nonexistent"), NONE,
            "--config: /nonexistent cannot be opened: No such file or directory");
     refuse_flag(f, "--watchdog-factor", "nan", "--watchdog-factor: ");
@@ -271,8 +277,10 @@ static void only_file_recorders_exist(void **state)
     struct fixture *f = *state;
     accept(f, WORDS("--recorder", "file:/srv/a.iso,id=one,pool=desk,speed=1385"), NONE);
     refuse_flag(f, "--recorder", "auto", "--recorder: auto: optical drives are not available");
-    refuse_flag(f, "--recorder", "/dev/sr0", "--recorder: /dev/sr0: optical drives are not available");
-    refuse_flag(f, "--recorder", "virtual:cd-r", "--recorder: virtual:cd-r: virtual recorders are not");
+    refuse_flag(f, "--recorder", "/dev/sr0",
+                "--recorder: /dev/sr0: optical drives are not available");
+    refuse_flag(f, "--recorder", "virtual:cd-r",
+                "--recorder: virtual:cd-r: virtual recorders are not");
     refuse_flag(f, "--recorder", "sr0", "--recorder: \"sr0\" is no recorder");
     refuse_flag(f, "--recorder", "file:", "--recorder: file: wants the path");
     refuse_flag(f, "--recorder", "file:/a,speed=fast", "--recorder: \"fast\" is no speed");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The event log through its header: order, what is kept, what is overwritten, cursors, lag, listeners.
+ * The event log through its header: order, what is kept, what is overwritten, cursors, lag,
+ * listeners.
  */
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -45,10 +45,14 @@ static void bad_specs_say_what_is_wrong(void **state)
     static const struct {
         const char *spec, *part;
     } cases[] = {
-        {"file:", "path"},           {"file:/a,id=", "id="},
-        {"file:/a,speed=0", "speed"}, {"file:/a,speed=fast", "speed"},
-        {"file:/a,id=any", "id="},    {"file:/a,id=x,color=red", "color"},
-        {"virtual", "file:PATH"},     {"/dev/sr0", "file:PATH"},
+        {"file:", "path"},
+        {"file:/a,id=", "id="},
+        {"file:/a,speed=0", "speed"},
+        {"file:/a,speed=fast", "speed"},
+        {"file:/a,id=any", "id="},
+        {"file:/a,id=x,color=red", "color"},
+        {"virtual", "file:PATH"},
+        {"/dev/sr0", "file:PATH"},
         {"auto", "file:PATH"},
     };
     struct recorder_list *list = recorder_list_new();

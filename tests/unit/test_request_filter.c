@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Hosts, origins, smuggled headers, WebSocket upgrades, and the request target with its patterns: what
- * must pass and what must not.
+ * Hosts, origins, smuggled headers, WebSocket upgrades, and the request target with its patterns:
+ * what must pass and what must not.
  */
 #include "api/request.h"
 #include "api/request_filter.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The store through its header, each test with a database of its own in a temporary folder: what is put
- * comes back, what must not be opened is refused, and a full or damaged disk is an error with a sentence.
- * SQLite itself is used only to make the fixtures that burnd would not make.
+ * The store through its header, each test with a database of its own in a temporary folder: what is
+ * put comes back, what must not be opened is refused, and a full or damaged disk is an error with a
+ * sentence. SQLite itself is used only to make the fixtures that burnd would not make.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "store/store.h"
@@ -110,7 +110,8 @@ static struct copy_row a_copy(const char *job, int number)
 
 static struct attempt_row an_attempt(const char *job, int copy, int attempt)
 {
-    struct attempt_row row = {.copy = copy, .attempt = attempt, .phase = "write", .started_at_ms = 7};
+    struct attempt_row row = {
+        .copy = copy, .attempt = attempt, .phase = "write", .started_at_ms = 7};
     snprintf(row.job, sizeof row.job, "%s", job);
     snprintf(row.id, sizeof row.id, "att_%d_%d", copy, attempt);
     return row;
@@ -123,7 +124,8 @@ static void put_job(struct fixture *f, const struct job_row *row)
 
 static void put_event(struct fixture *f, int64_t seq, const char *job)
 {
-    struct event_row row = {.seq = seq, .time_ms = seq * 10, .type = "job.state", .job = job, .data = "{}"};
+    struct event_row row = {
+        .seq = seq, .time_ms = seq * 10, .type = "job.state", .job = job, .data = "{}"};
     assert_int_equal(store_put_event(f->store, &row, &f->err), 0);
 }
 
@@ -224,9 +226,11 @@ static void a_job_comes_back_as_it_was_put(void **state)
     put_job(f, &row);
     reopen(f);
     int seen = 0;
-    assert_int_equal(store_job(store_as_reader(f->store), "job_1", check_full_job, &seen, &f->err), 0);
+    assert_int_equal(store_job(store_as_reader(f->store), "job_1", check_full_job, &seen, &f->err),
+                     0);
     assert_int_equal(seen, 1);
-    assert_int_equal(store_job(store_as_reader(f->store), "job_2", check_full_job, &seen, &f->err), 0);
+    assert_int_equal(store_job(store_as_reader(f->store), "job_2", check_full_job, &seen, &f->err),
+                     0);
     assert_int_equal(seen, 1);
 }
 
@@ -262,8 +266,9 @@ static void storing_a_job_again_keeps_its_copies_and_attempts(void **state)
         store_copies(store_as_reader(f->store), "job_1", 0, 0, 10, list_copy, &list, &f->err), 0);
     assert_string_equal(list.text, "1 2");
     int seen = 0;
-    assert_int_equal(
-        store_attempts(store_as_reader(f->store), "job_1", 2, 1, 0, 1, check_attempt, &seen, &f->err), 0);
+    assert_int_equal(store_attempts(store_as_reader(f->store), "job_1", 2, 1, 0, 1, check_attempt,
+                                    &seen, &f->err),
+                     0);
     assert_int_equal(seen, 1);
 }
 
@@ -300,7 +305,8 @@ static void attempts_that_have_not_ended_are_found_over_all_jobs(void **state)
         assert_int_equal(store_put_attempt(f->store, &attempts[i], &f->err), 0);
     }
     struct listing list = {0};
-    assert_int_equal(store_open_attempts(store_as_reader(f->store), list_attempt, &list, &f->err), 0);
+    assert_int_equal(store_open_attempts(store_as_reader(f->store), list_attempt, &list, &f->err),
+                     0);
     assert_string_equal(list.text, "att_1_2 att_3_1");
 }
 
@@ -428,7 +434,8 @@ static void deleting_a_job_takes_all_of_it_but_its_discs(void **state)
     expect_events(f, NULL, 0, 10, "2");
     expect_discs(f, (struct disc_filter){0}, "dsc_1");
     struct listing attempts = {0};
-    assert_int_equal(store_open_attempts(store_as_reader(f->store), list_attempt, &attempts, &f->err), 0);
+    assert_int_equal(
+        store_open_attempts(store_as_reader(f->store), list_attempt, &attempts, &f->err), 0);
     assert_string_equal(attempts.text, "");
 }
 
@@ -539,8 +546,12 @@ static void an_answer_is_kept_for_seven_days(void **state)
 {
     struct fixture *f = *state;
     const int64_t day = 24LL * 3600 * 1000;
-    struct idempotency_row row = {.scope = "POST /jobs", .key = "k", .body_sha256 = "00",
-                                  .body = "{}", .status = 201, .created_at_ms = 100 * day};
+    struct idempotency_row row = {.scope = "POST /jobs",
+                                  .key = "k",
+                                  .body_sha256 = "00",
+                                  .body = "{}",
+                                  .status = 201,
+                                  .created_at_ms = 100 * day};
     struct idempotency_row found;
     clock_hold(100 * day, 0);
     assert_int_equal(store_put_idempotency(f->store, &row, &f->err), 0);
@@ -660,8 +671,8 @@ static void a_cut_off_database_is_refused(void **state)
 
 /* --- a full disk --------------------------------------------------------------------------- */
 
-/* PRAGMA max_page_count belongs to a connection and the store does not lend its own; a limit on the size of
- * files makes the same write fail. */
+/* PRAGMA max_page_count belongs to a connection and the store does not lend its own; a limit on
+ * the size of files makes the same write fail. */
 static void a_full_disk_is_an_error_and_nothing_is_half_stored(void **state)
 {
     struct fixture *f = *state;

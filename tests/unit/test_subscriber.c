@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One event client: topics, replay and reset, coalescing at a rate, until=terminal, heartbeat, lag. The
- * clock is the `now` that is passed in.
+ * One event client: topics, replay and reset, coalescing at a rate, until=terminal, heartbeat, lag.
+ * The clock is the `now` that is passed in.
  */
 #include "api/subscriber.h"
 #include "base/alloc.h"

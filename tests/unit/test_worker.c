@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * worker/worker.c with shell scripts in the place of burnd-worker: results, sudden death, silence, garbage,
- * a worker that will not stop. Limits are scaled down so that seconds become hundredths.
+ * worker/worker.c with shell scripts in the place of burnd-worker: results, sudden death, silence,
+ * garbage, a worker that will not stop. Limits are scaled down so that seconds become hundredths.
  */
 #include "base/alloc.h"
 #include "worker/worker.h"
@@ -131,8 +131,9 @@ static void heartbeats_alone_are_no_progress(void **state)
 {
     (void)state;
     char *phase = line_text(LINE_PHASE), *beat = line_text(LINE_HEARTBEAT);
-    char *body = xasprintf("printf '%%s\\n' '%s' >&3; while printf '%%s\\n' '%s' >&3; do sleep 0.02; done",
-                           phase, beat);
+    char *body =
+        xasprintf("printf '%%s\\n' '%s' >&3; while printf '%%s\\n' '%s' >&3; do sleep 0.02; done",
+                  phase, beat);
     struct seen seen = run(body, 0.1, false);
     assert_true(seen.end.stalled);
     assert_int_equal(seen.end.phase, PHASE_WRITE);
@@ -172,8 +173,10 @@ static void a_program_that_is_not_there_is_an_error(void **state)
     uv_loop_t loop;
     struct worker *worker;
     uv_loop_init(&loop);
-    struct worker_settings settings = {
-        .program = "/nonexistent/burnd-worker", .folder = folder, .lease_fd = -1, .watchdog_factor = 1};
+    struct worker_settings settings = {.program = "/nonexistent/burnd-worker",
+                                       .folder = folder,
+                                       .lease_fd = -1,
+                                       .watchdog_factor = 1};
     struct worker_request request = {.operation = OPERATION_INSPECT};
     assert_int_equal(worker_start(&loop, &settings, &request, &worker, &err), -1);
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -48,6 +48,7 @@ CREATE TABLE copies (
     id            TEXT    NOT NULL,
     attempts      INTEGER NOT NULL,
     tries         INTEGER NOT NULL,
+    cancel_asked  INTEGER NOT NULL DEFAULT 0,
     state         TEXT    NOT NULL,
     reason        TEXT,
     reason_detail TEXT,
