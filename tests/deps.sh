@@ -9,7 +9,7 @@ set -eu
 BUILD='gcc libc6-dev make pkg-config libuv1-dev libsqlite3-dev libjansson-dev libmicrohttpd-dev
 libwebsockets-dev libcap-dev libssl-dev libburn-dev libisofs-dev'
 TEST='libcmocka-dev python3-pytest python3-requests python3-websocket python3-jsonschema python3-yaml
-xorriso libarchive-tools curl jq clang clang-format shellcheck cppcheck genisoimage'
+xorriso libarchive-tools curl jq clang libclang-rt-14-dev clang-format shellcheck cppcheck genisoimage'
 PAGE='python3-pytest python3-selenium chromium chromium-driver python3-requests'
 DEMO='python3 curl jq xorriso'
 
