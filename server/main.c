@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct program {
@@ -170,7 +169,6 @@ int main(int argc, char **argv)
     int status = 0;
     if (config.action == CONFIG_RUN) {
         signal(SIGPIPE, SIG_IGN);
-        umask(0077);
         log_set_level(config.log_level);
         config_warn(&config);
         status = run(&config);

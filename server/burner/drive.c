@@ -215,12 +215,11 @@ static bool has_begun(struct drive *drive)
 }
 
 int drive_write_start(struct drive *drive, struct burn_source *source, int64_t blocks,
-                      int64_t speed_kb_s, bool simulate, struct error *err)
+                      bool simulate, struct error *err)
 {
     if (compose(drive, source, blocks, err) != 0 || set_options(drive, simulate, err) != 0) {
         return -1;
     }
-    burn_drive_set_speed(drive->drive, 0, (int)speed_kb_s);
     int64_t limit = clock_monotonic_ms() + START_LIMIT_MS;
     drive->began = true;
     do {

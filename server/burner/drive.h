@@ -16,9 +16,9 @@ struct burn_source;
 NODISCARD int drive_open(int fd, struct drive **out, struct error *err);
 void drive_free(struct drive *drive);
 
-/* Begins to write `blocks` blocks. `speed_kb_s` 0 = as fast as it goes. */
+/* Begins to write `blocks` blocks, as fast as the source gives them. */
 NODISCARD int drive_write_start(struct drive *drive, struct burn_source *source, int64_t blocks,
-                                int64_t speed_kb_s, bool simulate, struct error *err);
+                                bool simulate, struct error *err);
 
 /* Whether libburn is still at it. Forwards its messages. */
 bool drive_is_writing(struct drive *drive);

@@ -284,6 +284,7 @@ static int write_session(struct burn *burn, struct error *err)
     int64_t seconds = speed > 0 ? burn->session.blocks * BLOCK_BYTES / (speed * 1000) : -1;
     burn->tap =
         tap_new(session_input(&burn->session), burn->session.blocks * BLOCK_BYTES, burn->digester);
+    tap_limit_speed(burn->tap, speed);
     channel_phase(PHASE_WRITE, cancel_now(burn, true), seconds);
     if (channel_wait_proceed(err) != 0 || drive_open(burn->file.fd, &burn->drive, err) != 0 ||
         check_in_place(burn, err) != 0) {
@@ -295,7 +296,7 @@ static int write_session(struct burn *burn, struct error *err)
         return -1;
     }
     burn->write_began = !request->simulate;
-    if (drive_write_start(burn->drive, tap_source(burn->tap), burn->session.blocks, speed,
+    if (drive_write_start(burn->drive, tap_source(burn->tap), burn->session.blocks,
                           request->simulate, err) != 0) {
         return -1;
     }

@@ -22,8 +22,10 @@ static int rename_image(const char *from, const char *to, struct error *err)
     if (errno == EEXIST) {
         return error_set_path(err, ERROR_TARGET_CONFLICT, to, "%s exists already", to);
     }
-    return error_set_path(err, ERROR_WRITE_ERROR, to, "%s cannot be renamed to %s: %s", from, to,
-                          strerror(errno));
+    error_set_path(err, ERROR_WRITE_ERROR, to, "%s cannot be renamed to %s: %s", from, to,
+                   strerror(errno));
+    text_copy(err->user_action, sizeof(err->user_action), "check_recorder"); /* the disc is good */
+    return -1;
 }
 
 /* The name of a job's disc is not for a file that somebody laid there meanwhile. */

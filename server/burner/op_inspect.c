@@ -16,7 +16,8 @@ int op_inspect(const struct worker_request *request, struct worker_result *resul
     if (failed == 0) {
         failed = file_medium_inspect(&file, &result->medium, err);
     } else if (err->code == ERROR_MEDIUM_UNSUPPORTED) {
-        result->medium = file_medium_unsupported();
+        result->medium = file_medium_unsupported(); /* that is what was found, not a failure */
+        failed = 0;
     } else if (err->code == ERROR_MEDIUM_MISSING) {
         result->medium = file_medium_absent();
         failed = 0;

@@ -20,7 +20,8 @@ static bool is_younger_than_the_burn(const struct file_medium *file)
 {
     struct statx born;
     struct stat items;
-    return stat("items", &items) == 0 && statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 &&
+    return stat("items", &items) == 0 &&
+           statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 &&
            (born.stx_mask & STATX_BTIME) != 0 &&
            born.stx_btime.tv_sec > items.st_mtim.tv_sec + CLOCK_SLACK_S;
 }

@@ -11,6 +11,7 @@
 #include "burner/tap.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include <libburn/libburn.h>
 #include <pthread.h>
@@ -20,6 +21,8 @@
 
 #define BATCHES 12
 #define READY_POLL_NS 200000
+#define AHEAD_MS 5         /* a wait shorter than this is not worth one */
+#define BEHIND_MS_MAX 1000 /* what a slow disk lost is not made up for beyond this */
 
 enum reader { READER_DRIVE, READER_SESSION, READER_ITEMS, READER_COUNT };
 
@@ -45,6 +48,8 @@ struct tap {
     const uint8_t *piece;
     int piece_left;
     bool holds_batch;
+    int64_t speed_kb_s; /* set before the start */
+    int64_t handed_out, began_ms;
 
     pthread_t threads[3];
     int thread_count;
@@ -173,10 +178,37 @@ static void *hash_items(void *argument)
     return NULL;
 }
 
+/* libburn's own limit lets a MiB pass at once and then sleeps for its time, deaf to a cancel: at 100 kB/s
+ * for ten seconds. Here the wait ends when the tap stops. Bytes by kB/s are milliseconds. */
+static void wait_until_due(struct tap *tap)
+{
+    int64_t now = clock_monotonic_ms();
+    if (tap->handed_out == 0) {
+        tap->began_ms = now;
+    }
+    int64_t due = tap->began_ms + tap->handed_out / tap->speed_kb_s;
+    if (now > due + BEHIND_MS_MAX) {
+        tap->began_ms += now - due;
+    }
+    if (due - now < AHEAD_MS) {
+        return;
+    }
+    struct timespec until = {.tv_sec = due / 1000, .tv_nsec = due % 1000 * 1000000};
+    pthread_mutex_lock(&tap->mutex);
+    while (!tap->stopping && !tap->failed &&
+           pthread_cond_timedwait(&tap->changed, &tap->mutex, &until) == 0) {
+    }
+    pthread_mutex_unlock(&tap->mutex);
+}
+
 static int source_read(struct burn_source *source, unsigned char *buffer, int size)
 {
     struct tap *tap = source->data;
     int copied = 0;
+    if (tap->speed_kb_s > 0) {
+        wait_until_due(tap);
+        tap->handed_out += size;
+    }
     while (copied < size) {
         if (tap->piece_left == 0) {
             if (tap->holds_batch) {
@@ -234,7 +266,11 @@ struct tap *tap_new(struct tap_input input, int64_t bytes, struct digester *dige
     tap->digester = digester;
     tap->min_waiting = -1;
     pthread_mutex_init(&tap->mutex, NULL);
-    pthread_cond_init(&tap->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&tap->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     for (int i = 0; i < BATCHES; i++) {
         tap->batches[i].data = xcalloc(1, TAP_BATCH_BYTES);
     }
@@ -250,6 +286,11 @@ struct tap *tap_new(struct tap_input input, int64_t bytes, struct digester *dige
         .cancel = source_cancel,
     };
     return tap;
+}
+
+void tap_limit_speed(struct tap *tap, int64_t speed_kb_s)
+{
+    tap->speed_kb_s = speed_kb_s;
 }
 
 int tap_start(struct tap *tap, struct error *err)

@@ -29,6 +29,9 @@ struct burn_source;
 /* `digester` is fed with every block and is not the tap's. */
 struct tap *tap_new(struct tap_input input, int64_t bytes, struct digester *digester);
 
+/* Hands out no more than `speed_kb_s` to libburn, in small even pieces; 0 = no limit. Before the start. */
+void tap_limit_speed(struct tap *tap, int64_t speed_kb_s);
+
 /* Starts the threads. */
 NODISCARD int tap_start(struct tap *tap, struct error *err);
 

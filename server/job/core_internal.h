@@ -159,7 +159,8 @@ struct run {
     char disc[ID_SIZE];
     char *location; /* of the disc */
     char *eject_to;
-    core_done *done; /* of an operation by hand */
+    bool keeps_folder; /* of an operation by hand: it runs in an attempt's folder */
+    core_done *done;   /* of an operation by hand */
     void *done_arg;
 };
 
@@ -186,6 +187,7 @@ void core_plan_request(const struct core *core, const struct job *job, struct wo
 NODISCARD int run_request(struct run *run, struct worker_request *out, struct error *err);
 struct event_subject run_subject(const struct run *run);
 void run_free(struct run *run);
+void run_end_folder(const struct run *run); /* remove it, unless it is an attempt's */
 void run_conclude(struct run *run); /* run_end.c; frees the run */
 void run_fill_disc(const struct run *run, struct disc *out);
 void copy_progress_reset(struct copy_progress *progress);

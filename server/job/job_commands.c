@@ -442,6 +442,18 @@ static void wake(struct core_wait *wait)
     woken(arg);
 }
 
+static bool needs_person(const struct job *job)
+{
+    enum reason reasons[REASON_COUNT];
+    size_t count = job_reasons(job, reasons);
+    for (size_t i = 0; i < count; i++) {
+        if (reason_needs_person(reasons[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool holds(const struct core_wait *wait, const struct live_job *live)
 {
     if (job_state_is_terminal(live->job.state)) {
@@ -450,7 +462,7 @@ static bool holds(const struct core_wait *wait, const struct live_job *live)
     if (wait->version >= 0 && live->job.version != wait->version) {
         return true;
     }
-    return !wait->until_terminal && live->job.state == JOB_WAITING;
+    return !wait->until_terminal && needs_person(&live->job);
 }
 
 void core_wake_waits(struct core *core, const struct live_job *live, bool gone)

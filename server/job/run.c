@@ -235,15 +235,24 @@ void run_start(struct core *core, struct live_job *live, struct copy *copy,
     }
 }
 
+void run_end_folder(const struct run *run)
+{
+    if (!run->keeps_folder) {
+        core_remove_folder(run->folder);
+    }
+}
+
 static int start_by_hand(struct run *run, enum operation operation, struct error *err)
 {
     struct core *core = run->core;
     char id[ID_SIZE];
     id_make("op", id);
-    run->folder = xasprintf("%s/tmp/%s", core->state_dir, id);
+    if (!run->keeps_folder) {
+        run->folder = xasprintf("%s/tmp/%s", core->state_dir, id);
+    }
     text_copy(run->attempt.id, sizeof(run->attempt.id), id);
     if (core_make_folder(run->folder, err) != 0 || start_worker(run, operation, err) != 0) {
-        core_remove_folder(run->folder);
+        run_end_folder(run);
         run_free(run);
         return -1;
     }
@@ -292,6 +301,9 @@ int run_start_reclaim(struct core *core, struct recorder *recorder, const struct
     }
     run->attempt.medium_before = attempt->medium_before;
     run->attempt.simulate = attempt->simulate;
+    /* the worker compares the file's birth with the items that were laid out for it */
+    run->folder = core_attempt_folder(core, attempt->job, attempt->id);
+    run->keeps_folder = true;
     return start_by_hand(run, OPERATION_RECLAIM, err);
 }
 
@@ -600,6 +612,8 @@ static void reclaim_ended(struct run *run, const struct worker_end *end)
         take_medium(run, &end->result);
     } else if (run->live == NULL) {
         run->attempt.problem = end->has_result ? end->result.problem : end->problem;
+    } else {
+        run->attempt.advice = ADVICE_CHECK; /* what lies there is not ours to empty */
     }
     conclude_or_inspect(run);
 }

@@ -230,7 +230,7 @@ static void conclude_by_hand(struct run *run)
     if (run->done != NULL) {
         run->done(run->done_arg, failed ? &run->attempt.problem : NULL);
     }
-    core_remove_folder(run->folder);
+    run_end_folder(run);
     run_free(run);
     core_medium_seen(core, NULL);
 }

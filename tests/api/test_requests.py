@@ -252,7 +252,7 @@ def test_images_that_are_none(burnd, folder):
                       json={"type": "image", "image": {"from": f"root:demo/{name}", **more}})
     refuse("odd.iso", "image_not_aligned")
     refuse("noise.iso", "image_invalid")
-    refuse("empty.iso", "image_not_aligned")
+    refuse("empty.iso", "image_invalid")
     refuse("none.iso", "source_missing")
     write_file(f"{folder}/source/x", b"x")
     subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-o", f"{burnd.demo}/good.iso", f"{folder}/source"],

@@ -17,7 +17,7 @@ static char *example_request(void)
 {
     char from[] = "root:a/b", to[] = "/", note[] = "two\nlines \xc3\xbc", note_to[] = "/n",
          glob[] = "**/x";
-    char path[] = "/var/x.iso";
+    char path[] = "/var/x.iso", unknown[] = "/var/unknown.iso";
     struct data_entry entries[] = {{from, NULL, to}, {NULL, note, note_to}};
     char *exclude[] = {glob};
     struct worker_root roots[] = {{"a", 5}, {"b", -1}};
@@ -38,6 +38,10 @@ static char *example_request(void)
         .speed = {SPEED_X, 8.5},
         .image_time_ms = INT64_C(1700000000000),
         .verify_level = VERIFY_QUICK,
+        .eject_to_unknown = unknown,
+        .expected_fingerprint = "abc",
+        .expected_device = INT64_C(0x7fffffffffff),
+        .expected_inode = 12,
         .watchdog_factor = 1.0,
     };
     return worker_request_encode(&request);
@@ -61,6 +65,9 @@ static void a_request_comes_back(void **state)
     assert_true(got.speed.kind == SPEED_X && got.speed.value == 8.5);
     assert_true(got.image_time_ms == INT64_C(1700000000000));
     assert_null(got.eject_to);
+    assert_string_equal(got.eject_to_unknown, "/var/unknown.iso");
+    assert_string_equal(got.expected_fingerprint, "abc");
+    assert_true(got.expected_device == INT64_C(0x7fffffffffff) && got.expected_inode == 12);
     char *again = worker_request_encode(&got);
     assert_string_equal(again, text);
     struct data_spec copy;
@@ -76,11 +83,24 @@ static void a_request_comes_back(void **state)
 static void a_request_without_a_member_is_refused(void **state)
 {
     (void)state;
-    const char *names[] = {
-        "\"operation\":", "\"roots\":",          "\"recorder_path\":", "\"speed\":",
-        "\"value\":",     "\"simulate\":",       "\"entries\":",       "\"to\":",
-        "\"volume_id\":", "\"exclude\":",        "\"iso_level\":",     "\"image_time_ms\":",
-        "\"fd\":",        "\"watchdog_factor\":"};
+    const char *names[] = {"\"operation\":",
+                           "\"roots\":",
+                           "\"recorder_path\":",
+                           "\"speed\":",
+                           "\"value\":",
+                           "\"simulate\":",
+                           "\"entries\":",
+                           "\"to\":",
+                           "\"volume_id\":",
+                           "\"exclude\":",
+                           "\"iso_level\":",
+                           "\"image_time_ms\":",
+                           "\"fd\":",
+                           "\"watchdog_factor\":",
+                           "\"expected_inode\":",
+                           "\"expected_device\":",
+                           "\"expected_fingerprint\":",
+                           "\"eject_to_unknown\":"};
     char *text = example_request();
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct error err = ERROR_EMPTY;
@@ -140,6 +160,9 @@ static void a_result_keeps_its_problem(void **state)
     error_set_path(&line.result.problem, ERROR_WRITE_ERROR, "/x\x01\xff", "it \"failed\"");
     line.result.has_problem = line.result.problem.has_device = true;
     line.result.problem.device.library_code = 7;
+    strcpy(line.result.location, "/var/done.iso");
+    line.result.medium.file_device = 5;
+    line.result.medium.file_inode = INT64_MAX;
     char *text = worker_line_encode(&line);
     assert_int_equal(worker_line_decode(text, strlen(text), &got, &err), 0);
     assert_int_equal(got.result.problem.code, ERROR_WRITE_ERROR);
@@ -147,6 +170,8 @@ static void a_result_keeps_its_problem(void **state)
     assert_string_equal(got.result.problem.path, "/x??");
     assert_int_equal(got.result.problem.device.library_code, 7);
     assert_true(got.result.has_problem && got.result.problem.has_device);
+    assert_string_equal(got.result.location, "/var/done.iso");
+    assert_true(got.result.medium.file_device == 5 && got.result.medium.file_inode == INT64_MAX);
     free(text);
 }
 

@@ -373,19 +373,3 @@ def test_too_large_is_known_before(desk, small_disk):
     worker, result = burn(desk, recorder_path=str(small_disk / "out.iso"))
     assert result["problem"]["code"] == "medium_too_small" and result["outcome"] == "unharmed"
     assert "write" not in worker.phases()
-
-
-def test_eject_and_reclaim(desk):
-    (desk / "src" / "x").write_text("x")
-    burn(desk)
-    made = request(operation="eject", recorder_path=str(desk / "out.iso"), eject_to=str(desk / "done.iso"))
-    result = Worker(desk / "eject", made).finish()
-    assert result["ok"] and result["medium"]["state"] == "blank" and not os.path.exists(desk / "out.iso")
-    (desk / "out.iso").write_bytes(b"new")
-    result = Worker(desk / "eject", made).finish()
-    assert result["problem"]["code"] == "target_conflict"
-    result = Worker(desk / "reclaim", request(operation="reclaim", recorder_path=str(desk / "out.iso"))).finish()
-    assert result["ok"] and os.path.getsize(desk / "out.iso") == 0
-    inspected = Worker(desk / "inspect", request(operation="inspect", recorder_path=str(desk / "done.iso"))).finish()
-    medium = inspected["medium"]
-    assert medium["state"] == "closed" and medium["volume_id"] == "TEST_DISC" and len(medium["fingerprint"]) == 64

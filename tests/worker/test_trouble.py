@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -65,6 +66,58 @@ def test_a_file_that_changes_before_it_is_read(desk, change):
     assert result["outcome"] == "unharmed" and result["advice"] == "reuse"
     assert os.path.getsize(desk / "out.iso") == 0
     assert not any(line["handed_over"] for line in worker.of("block"))
+
+
+def rewrite(path):
+    """Same size, other content, other time, same file."""
+    content = path.read_bytes()
+    with open(path, "r+b") as out:
+        out.write(bytes(byte ^ 0x55 for byte in content))
+    os.utime(path, (1700000000, 1700000000))
+
+
+def small_files(desk, count=500):
+    before = {}
+    for i in range(count):
+        name = "s%03d" % i
+        before[name] = os.urandom(1000 + i * 7)
+        (desk / "src" / name).write_bytes(before[name])
+    return before
+
+
+@pytest.mark.parametrize("change", [vanish, grow, replace, rewrite])
+def test_a_small_file_that_changes_before_it_is_read(desk, change):
+    """Behind more than what is read ahead."""
+    (desk / "src" / "a").write_bytes(os.urandom(24 * MIB))
+    small_files(desk)
+    worker = start(desk, env={"BURND_WORKER_PAUSE": "write=0.3"})
+    worker.wait_for("phase", phase="write")
+    change(desk / "src" / "s250")
+    result = worker.finish()
+    assert result["problem"]["code"] == "source_changed", result
+    assert result["problem"]["path"] == "root:src/s250"
+    assert os.path.getsize(desk / "out.iso") == 0
+
+
+@pytest.mark.parametrize("change", [vanish, grow, replace, rewrite])
+@pytest.mark.parametrize("pause,lead", [("write=2", 0), ("write=0.3", 3 * MIB), ("write=0.3", 6 * MIB)])
+def test_a_small_file_is_as_walked_or_the_job_fails(desk, change, pause, lead):
+    """It may have been read ahead: then the disc holds what it was."""
+    if lead:
+        (desk / "src" / "a").write_bytes(os.urandom(lead))
+    before = small_files(desk)
+    worker = start(desk, env={"BURND_WORKER_PAUSE": pause})
+    worker.wait_for("phase", phase="write")
+    change(desk / "src" / "s490")
+    result = worker.finish()
+    if not result["ok"]:
+        assert result["problem"]["code"] == "source_changed", result
+        assert result["problem"]["path"] == "root:src/s490"
+        return
+    for name, content in before.items():
+        got = subprocess.run(["bsdtar", "-xOf", str(desk / "out.iso"), name], check=True,
+                             capture_output=True).stdout if name in ("s000", "s490", "s499") else content
+        assert got == content, name
 
 
 @pytest.mark.parametrize("change", [grow, shrink, touch])
@@ -148,6 +201,24 @@ def test_cancel_while_writing_is_quick(desk):
     result, seconds = cancel_speed(desk, {"kind": "kb_s", "value": 10000})
     assert result["canceled"] and result["outcome"] == "unharmed" and seconds < 0.3
     assert os.path.getsize(desk / "out.iso") == 0
+
+
+def test_a_slow_burn_is_steady_and_hears_a_cancel(desk):
+    two_files(desk, 100000, 100000)
+    worker = start(desk, speed={"kind": "kb_s", "value": 400})
+    result = worker.finish()
+    blocks = worker.of("block")
+    steps = [b["completed"] - a["completed"] for a, b in zip(blocks, blocks[1:])]
+    seconds = blocks[-1]["at"] - blocks[0]["at"]
+    assert result["ok"] and max(steps) <= 100, steps
+    assert 0.9 < seconds / (result["blocks"] * 2048 / 400000) < 1.5
+    os.remove(desk / "out.iso")
+    worker = start(desk, speed={"kind": "kb_s", "value": 2})
+    worker.wait_for("block")
+    time.sleep(1)
+    begun = time.monotonic()
+    worker.send("cancel")
+    assert worker.finish()["canceled"] and time.monotonic() - begun < 0.5
 
 
 def test_cancel_over_a_written_disc_ruins_it(desk):
@@ -238,7 +309,9 @@ def test_a_killed_worker_leaves_a_lock_that_is_gone(desk):
     worker.kill()
     worker.wait()
     assert os.path.getsize(desk / "out.iso") > 0
-    made = request(operation="reclaim", recorder_path=str(desk / "out.iso"))
+    medium = worker.of("medium")[0]["medium"]
+    made = request(operation="reclaim", recorder_path=str(desk / "out.iso"),
+                   expected_device=medium["file_device"], expected_inode=medium["file_inode"])
     assert Worker(desk / "reclaim", made).finish()["ok"]
     assert start(desk).finish()["ok"]
 

@@ -59,6 +59,41 @@ def test_a_good_disc_is_good(desk, level):
     assert result["mismatched_files"] == 0
 
 
+def ends(checker):
+    return [line for line in checker.of("verify") if line["completed"] == line["total"]]
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_the_last_line_knows_all(desk, level):
+    """The end is told once, when everything was compared."""
+    (desk / "src" / "f").write_bytes(os.urandom(60000))
+    burned = burn(desk, entries=[entry("root:src")])
+    checker, result = verify(desk, burned, level)
+    assert result["ok"] and len(ends(checker)) == 1 and checker.of("verify")[-1] == ends(checker)[0]
+    flip(desk / "out.iso", lba_of(desk / "out.iso", "/f") * 2048)
+    for _ in range(5):
+        checker, result = verify(desk, burned, level)
+        assert result["mismatched_files"] == 1
+        assert [line["mismatched_files"] for line in ends(checker)] == [1]
+
+
+def test_a_disc_that_was_exchanged_meanwhile_is_not_good(desk):
+    with open(desk / "src" / "large", "wb") as out:
+        out.truncate(500 * MIB)
+    worker, result = burn(desk, entries=[entry("root:src")])
+    assert result["ok"]
+    made = request(operation="verify", recorder_path=str(desk / "out.iso"), verify_level="full",
+                   blocks=result["blocks"], session_sha256=result["session_sha256"],
+                   metadata_blocks=worker.of("items")[0]["metadata_blocks"])
+    checker = Worker(desk / "att", made)
+    (desk / "other.iso").write_bytes(b"other")
+    checker.wait_for("verify", completed=0)
+    os.rename(desk / "other.iso", desk / "out.iso")
+    result = checker.finish()
+    assert result["problem"]["code"] == "medium_changed" and not result["content_equal"]
+    assert not result["medium"]["present"]
+
+
 def test_full_names_the_file_that_differs(desk):
     burned = folder(desk)
     for name in ("/f07", "/f20"):
@@ -158,6 +193,9 @@ def test_a_wrong_hash_is_refused_before_the_write(desk):
 def test_what_is_no_image(desk):
     (desk / "src" / "x.iso").write_bytes(bytes(1000000))
     assert burn_image(desk)[1]["problem"]["code"] == "image_not_aligned"
+    (desk / "src" / "x.iso").write_bytes(b"")
+    problem = burn_image(desk)[1]["problem"]
+    assert problem["code"] == "image_invalid" and "empty" in problem["message"]
     (desk / "src" / "x.iso").write_bytes(bytes(2048 * 500))
     assert burn_image(desk)[1]["problem"]["code"] == "image_invalid"
     os.remove(desk / "src" / "x.iso")

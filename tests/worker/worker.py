@@ -11,8 +11,8 @@ import subprocess
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAM = os.environ.get(
-    "BURND_WORKER", os.path.join(HERE, "..", "..", "build", "release", "burnd-worker"))
+BUILD = os.environ.get("BURND_BUILD", os.path.join(HERE, "..", "..", "build", "release"))
+PROGRAM = os.path.join(BUILD, "burnd-worker")
 LIMIT_S = 120
 
 DATA = {
@@ -26,6 +26,7 @@ REQUEST = {
     "speed": {"kind": "max", "value": 0.0}, "simulate": False, "force_overwrite": False,
     "keep_digests_of_files": True, "limit_ms": 0, "image_time_ms": 0, "expected_sha256": "",
     "verify_level": "none", "blocks": 0, "session_sha256": "", "metadata_blocks": 0, "eject_to": None,
+    "eject_to_unknown": None, "expected_fingerprint": "", "expected_device": 0, "expected_inode": 0,
     "watchdog_factor": 1.0, "roots": [], "data": DATA,
 }
 
