@@ -181,7 +181,11 @@ static IsoWriteOpts *make_options(const struct image_builder *builder)
     iso_write_opts_set_joliet_utf16(options, 1);
     iso_write_opts_set_allow_deep_paths(options, 1);
     iso_write_opts_set_allow_longer_paths(options, 1);
-    iso_write_opts_set_hardlinks(options, 1);
+    /* Rock Ridge 1.10, without the serial numbers of 1.12: libisofs 1.5.4 gives those in the order of
+     * the nodes' addresses in memory, so that two burns of one tree would differ. Hard links share
+     * their content all the same. */
+    iso_write_opts_set_rrip_version_1_10(options, 1);
+    iso_write_opts_set_hardlinks(options, 0);
     iso_write_opts_set_aaip(options, 0);
     iso_write_opts_set_dir_rec_mtime(options, 7);
     iso_write_opts_set_always_gmt(options, 1);

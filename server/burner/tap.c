@@ -15,6 +15,7 @@
 
 #include <libburn/libburn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,6 +51,9 @@ struct tap {
     bool holds_batch;
     int64_t speed_kb_s; /* set before the start */
     int64_t handed_out, began_ms;
+    /* Grows with each read by libburn's thread. Whoever frees the tap loads it first: libburn tells
+     * the end of its thread by a plain variable, which orders nothing. */
+    atomic_uint served;
 
     pthread_t threads[3];
     int thread_count;
@@ -201,9 +205,8 @@ static void wait_until_due(struct tap *tap)
     pthread_mutex_unlock(&tap->mutex);
 }
 
-static int source_read(struct burn_source *source, unsigned char *buffer, int size)
+static int serve(struct tap *tap, unsigned char *buffer, int size)
 {
-    struct tap *tap = source->data;
     int copied = 0;
     if (tap->speed_kb_s > 0) {
         wait_until_due(tap);
@@ -229,6 +232,14 @@ static int source_read(struct burn_source *source, unsigned char *buffer, int si
         tap->piece_left -= piece;
         copied += piece;
     }
+    return copied;
+}
+
+static int source_read(struct burn_source *source, unsigned char *buffer, int size)
+{
+    struct tap *tap = source->data;
+    int copied = serve(tap, buffer, size);
+    atomic_fetch_add_explicit(&tap->served, 1, memory_order_release);
     return copied;
 }
 
@@ -369,6 +380,7 @@ void tap_free(struct tap *tap)
         return;
     }
     tap_stop(tap);
+    (void)atomic_load_explicit(&tap->served, memory_order_acquire);
     for (int i = 0; i < BATCHES; i++) {
         free(tap->batches[i].data);
     }

@@ -18,8 +18,8 @@
 
 #define ITEM_KINDS(X) \
     X(FILE, "file") \
-    X(DIRECTORY, "directory") X(METADATA, "metadata") X(PADDING, "padding") \
-        X(CHECKSUMS, "checksums") X(BOOT, "boot")
+    X(DIRECTORY, "directory") \
+    X(METADATA, "metadata") X(PADDING, "padding") X(CHECKSUMS, "checksums") X(BOOT, "boot")
 #define ITEM_X(n, w) ITEM_##n,
 enum item_kind { ITEM_KINDS(ITEM_X) ITEM_COUNT };
 const char *item_kind_to_text(enum item_kind kind);

@@ -23,6 +23,7 @@ LAYERS = {
     "api": ["server/base", "server/job", "server/recorder", "server/store", "server/event",
             "server/worker/worker_protocol.h", "server/worker/item_file.h"],
     "tests/unit": ["server", "api"],
+    "tests/fuzz": ["server", "api"],
 }
 
 # system header -> folders or files that may include it

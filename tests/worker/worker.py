@@ -123,10 +123,13 @@ class Worker:
             if line["kind"] == kind and all(line.get(k) == v for k, v in members.items()):
                 return line
 
-    def finish(self):
-        """Reads to the end; the result line."""
-        while self.next_line() is not None:
-            pass
+    def finish(self, limit_s=60):
+        """Reads to the end; the result line. Fails when nothing but heartbeats came for `limit_s`."""
+        end = time.monotonic() + limit_s
+        while (line := self.next_line(limit_s)) is not None:
+            if line["kind"] != "heartbeat":
+                end = time.monotonic() + limit_s
+            assert time.monotonic() < end, self.lines[-5:]
         self.wait()
         assert self.process.returncode == 0, self.stderr()
         assert self.lines and self.lines[-1]["kind"] == "result", self.lines
