@@ -61,7 +61,7 @@ UNIT_TESTS += test_body_reader test_views
 # --- flags ------------------------------------------------------------------------------------------
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
-	-Wcast-qual -Wno-unknown-warning-option
+	-Wcast-qual
 HARDENING = -fstack-protector-strong -fPIE
 ifeq ($(SAN),)
 CFLAGS ?= -O2 -g

@@ -188,7 +188,7 @@ NODISCARD int run_request(struct run *run, struct worker_request *out, struct er
 struct event_subject run_subject(const struct run *run);
 void run_free(struct run *run);
 void run_end_folder(const struct run *run); /* remove it, unless it is an attempt's */
-void run_conclude(struct run *run); /* run_end.c; frees the run */
+void run_conclude(struct run *run);         /* run_end.c; frees the run */
 void run_fill_disc(const struct run *run, struct disc *out);
 void copy_progress_reset(struct copy_progress *progress);
 /* Where an image file is renamed to: PATH.<disc, else the time>.iso; malloc()ed. */

@@ -3,7 +3,6 @@
  * config_parse() with command lines, environments and files as people write them: which layer wins,
  * and what is refused in which words.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define MOST 16
 

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void star_stays_within_a_folder(void **state)
 {

@@ -8,8 +8,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static const char *text_of(const json_t *object, const char *name)
 {

@@ -10,9 +10,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static char allowed_host[] = "burn.example", allowed_host_port[] = "kiosk:8443";
 static char allowed_origin[] = "http://panel.example";

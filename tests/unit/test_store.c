@@ -4,7 +4,6 @@
  * put comes back, what must not be opened is refused, and a full or damaged disk is an error with a
  * sentence. SQLite itself is used only to make the fixtures that burnd would not make.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +21,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 struct fixture {
     char folder[64];

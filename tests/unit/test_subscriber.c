@@ -10,10 +10,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct subscription wish(const char *topics, const char *since, const char *rate,
                                 const char *until)
