@@ -169,9 +169,21 @@ class Burnd:
         self.session = requests.Session()
         self.session.trust_env = False
         self.listeners = []
+        self.program = PROGRAM
         if user is not None:
             for path in (self.state_dir, self.out):
                 os.chown(path, user, user)
+            self.copy_program()
+
+    def copy_program(self):
+        """For another user, who may not be able to enter the checkout."""
+        build = os.path.join(self.folder, "checkout", "build", "copy")
+        os.makedirs(build, exist_ok=True)
+        for name in ("burnd", "burnd-worker"):
+            shutil.copy(os.path.join(os.path.dirname(PROGRAM), name), build)
+        shutil.copytree(os.path.join(TOP, "web"), os.path.join(self.folder, "checkout", "web"), dirs_exist_ok=True)
+        shutil.copy(os.path.join(TOP, "openapi.yaml"), os.path.join(self.folder, "checkout"))
+        self.program = os.path.join(build, "burnd")
 
     def environment(self):
         kept = {name: value for name, value in os.environ.items()
@@ -183,7 +195,7 @@ class Burnd:
         return kept
 
     def arguments(self):
-        arguments = [PROGRAM, "--listen", "127.0.0.1:0", "--state-dir", self.state_dir]
+        arguments = [self.program, "--listen", "127.0.0.1:0", "--state-dir", self.state_dir]
         for spec in self.recorders:
             arguments += ["--recorder", spec]
         for name, path in self.roots.items():
@@ -237,6 +249,12 @@ class Burnd:
         for pid in self.workers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def sanitizer_reports(self):
+        """What the sanitizers said of burnd and its workers: both write to burnd's standard error."""
+        log = self.log() if os.path.exists(os.path.join(self.folder, "burnd.log")) else ""
+        found = re.search(r"^.*(Sanitizer:|runtime error:)", log, re.MULTILINE)
+        return log[found.start():][:6000] if found else ""
 
     def workers(self):
         """Pids of the workers of this burnd, also of one that it left behind (by their folder)."""

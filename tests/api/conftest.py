@@ -45,6 +45,8 @@ def make_burnd(folder):
     yield make
     for each in made:
         each.stop()
+    for each in made:
+        assert each.sanitizer_reports() == ""
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,9 +82,12 @@ class Worker:
                 os.setgid(uid)
                 os.setuid(uid)
 
+        program = os.path.abspath(PROGRAM)
+        if uid is not None:  # who may not be able to enter the checkout
+            program = shutil.copy(program, self.folder)
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            ["timeout", "--foreground", "-s", "KILL", str(LIMIT_S), os.path.abspath(PROGRAM)],
+            ["timeout", "--foreground", "-s", "KILL", str(LIMIT_S), program],
             cwd=self.folder, close_fds=False, preexec_fn=place, stdin=subprocess.DEVNULL,
             stderr=open(os.path.join(self.folder, "stderr"), "wb"), env={**os.environ, **(env or {})})
         theirs.close()
