@@ -113,7 +113,8 @@ static int start_api(struct program *program, const struct config *config, struc
 static int say_unusable(const struct error *err)
 {
     fprintf(stderr, "burnd: %s\n", err->message);
-    return 2;
+    _exit(
+        2); /* what was half made goes with the process; no job was taken, nothing is to be ended */
 }
 
 static int run(const struct config *config)

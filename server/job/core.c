@@ -241,6 +241,7 @@ void core_free(struct core *core)
         return;
     }
     core_free_orphans(core);
+    core_free_give_backs(core);
     while (core->job_count > 0) {
         struct live_job *live = core->jobs[--core->job_count];
         job_release(&live->job);

@@ -72,6 +72,7 @@ struct core {
     int plans_running;
     struct idempotency_mark *marks;
     struct orphan *orphans;
+    struct give_back *give_backs;
     uv_timer_t housekeeping; /* once a second: orphans, waits that last too long */
     int operations_running;  /* workers under way */
 
@@ -176,8 +177,11 @@ NODISCARD int run_start_by_hand(struct core *core, struct recorder *recorder,
 NODISCARD int run_start_reclaim(struct core *core, struct recorder *recorder,
                                 const struct attempt *attempt, core_done *done, void *arg,
                                 struct error *err);
-/* Starts that for an attempt nobody saw end; `live` (may be NULL) waits until it is done. */
-void core_give_file_back(struct core *core, const struct attempt *attempt, struct live_job *live);
+/* Starts that for an attempt nobody saw end, as soon as its recorder is free. */
+void core_give_file_back(struct core *core, const struct attempt *attempt);
+void core_start_give_backs(struct core *core);
+bool core_has_give_back(const struct core *core, const char *recorder);
+void core_free_give_backs(struct core *core);
 bool attempt_can_be_reclaimed(const struct recorder *recorder, const struct attempt *attempt);
 void run_cancel(struct run *run);
 void run_line(void *arg, const struct worker_line *line); /* run_lines.c */

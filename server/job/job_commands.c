@@ -277,46 +277,69 @@ static void register_confirmed(struct core *core, const struct live_job *live,
     core_tell(core, EVENT_DISC_REGISTERED, &subject, &disc);
 }
 
-struct reclaiming {
-    struct core *core;
-    char job[ID_SIZE];
-    int copy;
+/* A file to be emptied once its recorder is free. Until then nothing else is written there. */
+struct give_back {
+    struct give_back *next;
+    struct attempt attempt;
 };
 
-/* The half-written file is emptied (or could not be): now the copy may be tried again. */
-static void reclaimed(void *arg, const struct error *err)
+bool core_has_give_back(const struct core *core, const char *recorder)
 {
-    struct reclaiming *reclaiming = arg;
-    struct live_job *live = core_find_job(reclaiming->core, reclaiming->job);
-    if (live != NULL) {
-        live->waits_for_medium = false;
-        if (err != NULL) {
-            log_warning(reclaiming->job, "the file could not be emptied: %s", err->message);
+    for (const struct give_back *wish = core->give_backs; wish != NULL; wish = wish->next) {
+        if (strcmp(wish->attempt.recorder, recorder) == 0) {
+            return true;
         }
     }
-    free(reclaiming);
+    return false;
 }
 
-void core_give_file_back(struct core *core, const struct attempt *attempt, struct live_job *live)
+static void start_give_back(struct core *core, const struct attempt *attempt)
 {
     struct error err;
     struct recorder *recorder = recorder_list_find(core->recorders, attempt->recorder);
-    if (recorder == NULL || !attempt_can_be_reclaimed(recorder, attempt) ||
-        recorder->state != RECORDER_IDLE) {
+    if (run_start_reclaim(core, recorder, attempt, NULL, NULL, &err) != 0) {
+        log_warning(recorder->id, "cannot be emptied: %s", err.message);
+    }
+}
+
+void core_start_give_backs(struct core *core)
+{
+    struct give_back **at = &core->give_backs;
+    while (*at != NULL) {
+        struct give_back *wish = *at;
+        const struct recorder *recorder =
+            recorder_list_find(core->recorders, wish->attempt.recorder);
+        if (recorder->state == RECORDER_BUSY || core_has_orphan(core, recorder->id)) {
+            at = &wish->next;
+            continue;
+        }
+        *at = wish->next;
+        if (recorder->state == RECORDER_IDLE) {
+            start_give_back(core, &wish->attempt);
+        }
+        free(wish);
+    }
+}
+
+void core_give_file_back(struct core *core, const struct attempt *attempt)
+{
+    const struct recorder *recorder = recorder_list_find(core->recorders, attempt->recorder);
+    if (recorder == NULL || !attempt_can_be_reclaimed(recorder, attempt)) {
         return;
     }
-    struct reclaiming *reclaiming = xcalloc(1, sizeof(*reclaiming));
-    reclaiming->core = core;
-    memcpy(reclaiming->job, attempt->job, sizeof(reclaiming->job));
-    if (live != NULL) {
-        live->waits_for_medium = true; /* until it is empty again */
-    }
-    if (run_start_reclaim(core, recorder, attempt, reclaimed, reclaiming, &err) != 0) {
-        log_warning(recorder->id, "cannot be emptied: %s", err.message);
-        free(reclaiming);
-        if (live != NULL) {
-            live->waits_for_medium = false;
-        }
+    struct give_back *wish = xcalloc(1, sizeof(*wish));
+    wish->attempt = *attempt;
+    wish->next = core->give_backs;
+    core->give_backs = wish;
+    core_start_give_backs(core);
+}
+
+void core_free_give_backs(struct core *core)
+{
+    while (core->give_backs != NULL) {
+        struct give_back *wish = core->give_backs;
+        core->give_backs = wish->next;
+        free(wish);
     }
 }
 
@@ -363,7 +386,7 @@ int core_copy_confirm(struct core *core, const char *id, int number, const char 
     core_commit(core);
     job_log(core, id, number, last.attempt.attempt, "info", "a person's verdict: %s", verdict);
     if (!good) {
-        core_give_file_back(core, &last.attempt, redo ? live : NULL);
+        core_give_file_back(core, &last.attempt);
     }
     after_cancel(core, live);
     return 0;

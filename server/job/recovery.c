@@ -300,7 +300,7 @@ static void release_orphan(struct core *core, struct orphan *orphan)
     }
     struct error err;
     if (recorder != NULL && orphan->attempt.outcome == OUTCOME_RUINED) {
-        core_give_file_back(core, &orphan->attempt, core_find_job(core, orphan->attempt.job));
+        core_give_file_back(core, &orphan->attempt);
     } else if (recorder != NULL &&
                run_start_by_hand(core, recorder, OPERATION_INSPECT, NULL, NULL, &err) != 0) {
         log_warning(recorder->id, "cannot be looked at: %s", err.message);
@@ -561,7 +561,7 @@ static void give_back_failed(struct core *core, const struct open_attempts *list
     for (size_t i = 0; i < list->count; i++) {
         const struct attempt *attempt = &list->items[i];
         if (attempt->phase == PHASE_ENDED && attempt->outcome == OUTCOME_RUINED) {
-            core_give_file_back(core, attempt, core_find_job(core, attempt->job));
+            core_give_file_back(core, attempt);
         }
     }
 }

@@ -159,7 +159,8 @@ static bool consider(struct core *core, const struct live_job *live, struct reco
         }
         return false;
     }
-    if (recorder->state != RECORDER_IDLE || core_has_orphan(core, recorder->id)) {
+    if (recorder->state != RECORDER_IDLE || core_has_orphan(core, recorder->id) ||
+        core_has_give_back(core, recorder->id)) {
         explain(choice, REASON_RECORDER_BUSY, recorder, "is busy");
         return false;
     }
@@ -334,6 +335,7 @@ static bool still_live(const struct core *core, const struct live_job *live)
 
 static void schedule_once(struct core *core)
 {
+    core_start_give_backs(core);
     size_t count = core->job_count;
     struct live_job **order = in_turn(core);
     for (size_t i = 0; i < count; i++) {
