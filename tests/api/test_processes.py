@@ -276,7 +276,9 @@ def test_a_second_stop_cancels(make_burnd):
     assert burnd.ended(20) == 0
     burnd.env = {}
     burnd.start()
-    assert burnd.get(f"/jobs/{job['id']}")["state"] != "running" or burnd.wait(job)
+    assert burnd.get(f"/jobs/{job['id']}")["state"] == "canceled"
+    assert burnd.attempt(job)["outcome"] == "unharmed"
+    assert burnd.idle()["medium"]["state"] == "blank"
 
 
 def test_a_second_burnd_on_the_same_state_is_refused(burnd):
